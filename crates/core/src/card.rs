@@ -1,0 +1,224 @@
+//! The policy card: every fact that must travel with the weights.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BIN_COUNT, CameraSpec, bin_edges};
+
+/// Version of the pack's format that this build reads and writes.
+pub const PACK_FORMAT: u32 = 1;
+
+/// How a camera frame becomes the network's input: crop rows, resize bilinearly, to RGB, then
+/// `value · scale + offset` per channel with `value` in [0, 255].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// First row kept, as a fraction of the image height.
+    pub crop_top: f32,
+    /// One past the last row kept, as a fraction of the image height.
+    pub crop_bottom: f32,
+    /// Width of the network's input, pixels.
+    pub width: u32,
+    /// Height of the network's input, pixels.
+    pub height: u32,
+    /// Factor per RGB channel.
+    pub scale: [f32; 3],
+    /// Added per RGB channel, after the factor.
+    pub offset: [f32; 3],
+}
+
+/// Which inputs beside the image the network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInputs {
+    /// Speed divided by this, m/s; `None` if the network takes no speed.
+    pub speed_scale_mps: Option<f32>,
+    /// Whether the one-hot navigation command is an input.
+    pub nav: bool,
+}
+
+/// What was measured on held-out drives so that confidence means something. Steers here are on
+/// the normalised scale of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Logits are divided by this.
+    pub temperature: f32,
+    /// RMS error of the regression head where the class head is sure.
+    pub regression_sigma: f32,
+    /// Regression variance grows with the calibrated class variance times this.
+    pub regression_variance_gain: f32,
+    /// Calibrated class variance is multiplied by this …
+    pub class_variance_gain: f32,
+    /// … and this is added: it makes the class mean's squared error right on held-out drives.
+    pub class_variance_floor: f32,
+    /// Correction engages when the calibrated mass of argmax ± 1 falls below this …
+    pub mass_enter: f32,
+    /// … and lets go when it rises above this.
+    pub mass_exit: f32,
+    /// At or below this mass the speed cap is at its lowest.
+    pub mass_floor: f32,
+}
+
+impl Default for Calibration {
+    /// Neutral values for an uncalibrated pack.
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            regression_sigma: 0.1,
+            regression_variance_gain: 1.0,
+            class_variance_gain: 1.0,
+            class_variance_floor: 0.01,
+            mass_enter: 0.8,
+            mass_exit: 0.9,
+            mass_floor: 0.3,
+        }
+    }
+}
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingFacts {
+    /// The command that made the pack.
+    pub command: String,
+    /// Version of caril that ran it.
+    pub version: String,
+    /// sha256 of every recording used, in order.
+    pub data_sha256: Vec<String>,
+    /// Frames trained on.
+    pub frames: u64,
+    /// Passes over them.
+    pub epochs: u32,
+    /// Seed of weights, shuffling and augmentation.
+    pub seed: u64,
+    /// Mean absolute steer error on held-out drives, normalised scale.
+    pub held_out_mae: f32,
+    /// Class accuracy on held-out drives, [0, 1].
+    pub held_out_accuracy: f32,
+}
+
+/// The card of a policy pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyCard {
+    /// [`PACK_FORMAT`] of the writer.
+    pub format: u32,
+    /// Name of the pack.
+    pub name: String,
+    /// Backbone: `pilotnet`, `efficientnet-lite0` or `resnet50`.
+    pub architecture: String,
+    /// The camera that the policy was trained with.
+    pub camera: CameraSpec,
+    /// From camera frame to network input.
+    pub input: InputSpec,
+    /// Inputs beside the image.
+    pub inputs: PolicyInputs,
+    /// Applied steer = network steer · this. The paper's is 1/4.
+    pub steer_scale: f32,
+    /// Edges of the classes on the normalised scale, `BIN_COUNT + 1` of them.
+    pub bin_edges: Vec<f32>,
+    /// Calibration.
+    pub calibration: Calibration,
+    /// Where the weights come from.
+    pub training: TrainingFacts,
+    /// sha256 of the weights file, lower-case hex.
+    pub weights_sha256: String,
+}
+
+/// Why a card cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CardError {
+    /// Written by another format.
+    #[error("the pack's format is {got}, this build reads {PACK_FORMAT}")]
+    Format {
+        /// What the card says.
+        got: u32,
+    },
+    /// A value makes no sense.
+    #[error("the card's {field} makes no sense: expected {expected}")]
+    Value {
+        /// Which.
+        field: &'static str,
+        /// What would.
+        expected: &'static str,
+    },
+}
+
+impl PolicyCard {
+    /// The paper's steer scale.
+    pub const PAPER_STEER_SCALE: f32 = 0.25;
+
+    /// Checks every value that arithmetic depends on.
+    ///
+    /// # Errors
+    /// [`CardError`] naming the first field that makes no sense.
+    pub fn validate(&self) -> Result<(), CardError> {
+        if self.format != PACK_FORMAT {
+            return Err(CardError::Format { got: self.format });
+        }
+        let check = |ok: bool, field, expected| {
+            if ok { Ok(()) } else { Err(CardError::Value { field, expected }) }
+        };
+        let positive = |v: f32| v.is_finite() && v > 0.0;
+        let unit = |v: f32| (0.0..=1.0).contains(&v);
+        let i = &self.input;
+        let c = &self.calibration;
+        check(self.camera.is_valid(), "camera", "a size up to 4096 and a field of view 1–170°")?;
+        check(
+            unit(i.crop_top) && unit(i.crop_bottom) && i.crop_top < i.crop_bottom,
+            "input.crop",
+            "0 ≤ top < bottom ≤ 1",
+        )?;
+        check(
+            (1..=1024).contains(&i.width) && (1..=1024).contains(&i.height),
+            "input size",
+            "1 to 1024 pixels",
+        )?;
+        check(
+            i.scale.iter().chain(&i.offset).all(|v| v.is_finite()),
+            "input normalisation",
+            "finite numbers",
+        )?;
+        check(
+            self.inputs.speed_scale_mps.is_none_or(positive),
+            "inputs.speed_scale_mps",
+            "more than 0",
+        )?;
+        check(
+            positive(self.steer_scale) && self.steer_scale <= 1.0,
+            "steer_scale",
+            "more than 0, at most 1",
+        )?;
+        let edges_match = self.bin_edges.len() == BIN_COUNT + 1
+            && self.bin_edges.iter().enumerate().all(|(k, e)| {
+                let want = if k < BIN_COUNT { bin_edges(k).0 } else { 1.0 };
+                (e - want).abs() < 1e-6
+            });
+        check(edges_match, "bin_edges", "12 edges of equal bins over [−1, 1]")?;
+        check(positive(c.temperature), "calibration.temperature", "more than 0")?;
+        check(positive(c.regression_sigma), "calibration.regression_sigma", "more than 0")?;
+        check(
+            [c.regression_variance_gain, c.class_variance_gain, c.class_variance_floor]
+                .iter()
+                .all(|v| v.is_finite() && *v >= 0.0),
+            "calibration variances",
+            "0 or more",
+        )?;
+        check(
+            unit(c.mass_floor)
+                && c.mass_floor <= c.mass_enter
+                && c.mass_enter <= c.mass_exit
+                && unit(c.mass_exit),
+            "calibration masses",
+            "0 ≤ floor ≤ enter ≤ exit ≤ 1",
+        )
+    }
+
+    /// The edges that every card of this format holds.
+    pub fn standard_bin_edges() -> Vec<f32> {
+        (0..BIN_COUNT).map(|k| bin_edges(k).0).chain([1.0]).collect()
+    }
+}

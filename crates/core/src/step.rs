@@ -1,0 +1,146 @@
+//! What one step decided: fixed-size, `Copy`, and the unit of every recording and replay.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BIN_COUNT, Command, EgoState, FaultSet, FrameId, Mode, NavCommand, Truth};
+
+/// Which rule of the correction applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Regime {
+    /// No correction: mode `off`, or the prediction was sure (paper rule 1).
+    #[default]
+    Kept = 0,
+    /// Paper rule 2: sure class elsewhere, action sampled inside its bin.
+    PaperBinMean = 1,
+    /// Paper rule 3: no confidence, regression kept.
+    PaperUnsureKept = 2,
+    /// Paper rule 4: regression with noise.
+    PaperNoise = 3,
+    /// Calibrated: regression and class distribution fused.
+    Fused = 4,
+    /// No usable prediction: the last steer is held.
+    NoPrediction = 5,
+}
+
+impl Regime {
+    /// Number of regimes.
+    pub const COUNT: usize = 6;
+
+    /// Its name, as in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::PaperBinMean => "paper_bin_mean",
+            Self::PaperUnsureKept => "paper_unsure_kept",
+            Self::PaperNoise => "paper_noise",
+            Self::Fused => "fused",
+            Self::NoPrediction => "no_prediction",
+        }
+    }
+
+    /// Whether the action was changed.
+    pub const fn is_correction(self) -> bool {
+        matches!(self, Self::PaperBinMean | Self::PaperNoise | Self::Fused)
+    }
+}
+
+/// Result of the correction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Corrected steer, normalised scale [−1, 1] of the network.
+    pub steer: f32,
+    /// Which rule gave it.
+    pub regime: Regime,
+    /// Cap on the speed because of doubt, m/s; infinite if there is none.
+    pub speed_cap_mps: f32,
+    /// The confidence that decided (calibrated argmax ± 1 mass, or max probability in mode
+    /// `paper`), [0, 1].
+    pub confidence: f32,
+    /// Standard deviation of the steer as the correction believes it, normalised scale.
+    pub sigma: f32,
+}
+
+/// Stages of one frame, for timing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Stage {
+    /// Waiting for and receiving the frame.
+    Observe = 0,
+    /// Image checks.
+    Check = 1,
+    /// The network.
+    Infer = 2,
+    /// Correction, longitudinal control, gate.
+    Decide = 3,
+    /// Sending the command.
+    Actuate = 4,
+    /// Handing the record over.
+    Record = 5,
+}
+
+impl Stage {
+    /// Number of stages.
+    pub const COUNT: usize = 6;
+    /// All stages in order.
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Observe, Self::Check, Self::Infer, Self::Decide, Self::Actuate, Self::Record];
+}
+
+/// Duration of each stage of one frame, nanoseconds. Never part of a step hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StageTimes {
+    /// By [`Stage`].
+    pub ns: [u64; Stage::COUNT],
+    /// From the frame's arrival to the command handed to the link, nanoseconds.
+    pub age_ns: u64,
+}
+
+/// Everything one step saw and decided, but for the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The frame.
+    pub frame_id: FrameId,
+    /// Plant time of the frame, nanoseconds.
+    pub sim_time_ns: u64,
+    /// Older frames thrown away before this one.
+    pub dropped: u32,
+    /// The vehicle.
+    pub ego: EgoState,
+    /// The navigation's command.
+    pub nav: NavCommand,
+    /// The navigation's advisory speed, m/s; NaN if unknown.
+    pub advisory_speed_mps: f32,
+    /// Whether the network gave a usable prediction; if not, the next fields are zero.
+    pub predicted: bool,
+    /// Regression head, normalised steer.
+    pub regression: f32,
+    /// Class probabilities as the network gave them.
+    pub probs: [f32; BIN_COUNT],
+    /// Highest class probability.
+    pub confidence: f32,
+    /// Entropy of the classes, nats.
+    pub entropy_nats: f32,
+    /// Mass of argmax ± 1.
+    pub neighbour_mass: f32,
+    /// The correction's result.
+    pub correction: Correction,
+    /// Steer asked for without correction, CARLA scale: the counterfactual.
+    pub steer_raw: f32,
+    /// Steer asked for with correction, CARLA scale, before limits.
+    pub steer_corrected: f32,
+    /// Target speed of the longitudinal control, m/s.
+    pub target_speed_mps: f32,
+    /// What went to the plant.
+    pub command: Command,
+    /// The controller's mode.
+    pub mode: Mode,
+    /// Faults of this step.
+    pub faults: FaultSet,
+    /// Ground truth, where the plant has it.
+    pub truth: Option<Truth>,
+    /// How long it took.
+    pub times: StageTimes,
+}

@@ -1,0 +1,1 @@
+//! The versioned wire between plant and controller, and its ZeroMQ ends.

@@ -1,0 +1,1 @@
+//! Dual-head networks in Burn, preprocessing and the policy pack.

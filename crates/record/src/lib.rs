@@ -1,0 +1,1 @@
+//! The recording: MCAP topics, bounded hand-off, writer thread, reader.

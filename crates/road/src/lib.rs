@@ -1,0 +1,1 @@
+//! OpenDRIVE road networks: reading, geometry, lanes, routes.

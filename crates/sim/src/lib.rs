@@ -1,0 +1,1 @@
+//! The embedded world: vehicle, camera, weather, expert, traffic.

@@ -1,0 +1,1 @@
+//! Data sets over recordings, losses, the learner and calibration.
