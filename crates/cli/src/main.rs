@@ -1,2 +1,71 @@
-//! The one binary, `caril`.
-fn main() {}
+//! The one binary, `caril`: parses the command line, runs one command, turns its result into an
+//! exit code. 0 ok, 1 failed, 2 usage, 3 finished but degraded, 70 a bug in the drive loop.
+
+mod args;
+mod bench;
+mod collect;
+mod correct;
+mod drive;
+mod exit;
+mod inspect;
+mod map;
+mod output;
+mod report;
+mod scenario;
+mod sim;
+mod train;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Embedded confidence controller for camera-driven cars.
+#[derive(Debug, Parser)]
+#[command(name = "caril", version, about, long_about = None, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  caril drive                # the embedded world, the shipped policy, a report at the end\n  caril drive --weather FoggyNoon --seed 7")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Drive in a closed loop and write a recording and a report
+    Drive(drive::DriveArgs),
+    /// The embedded simulator: serve it as a plant, or draw one picture
+    #[command(subcommand)]
+    Sim(sim::SimCommand),
+    /// Look at road networks
+    #[command(subcommand)]
+    Map(map::MapCommand),
+    /// Drive with the expert and record labelled frames
+    Collect(collect::CollectArgs),
+    /// Train a policy pack from recordings
+    Train(train::TrainArgs),
+    /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
+    Correct(correct::CorrectArgs),
+    /// Say what is in a recording or a policy pack
+    Inspect(inspect::InspectArgs),
+    /// Measure a stage: step, sim or link
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    output::init_logging();
+    let result = match cli.command {
+        Command::Drive(args) => drive::run(&args),
+        Command::Sim(command) => sim::run(&command),
+        Command::Map(command) => map::run(&command),
+        Command::Collect(args) => collect::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Correct(args) => correct::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(command) => bench::run(&command),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => Exit::report(&error).into(),
+    }
+}

@@ -1,1 +1,18 @@
-//! One frame in, one command out, one record: the step, the drive loop, timing statistics.
+//! One frame in, one command out, one record.
+//!
+//! [`Pipeline::step`] is the controller as a function of (state, now, frame); [`drive`] runs it
+//! against a [`caril_core::World`] until the episode ends; [`collect`] lets the expert or a policy
+//! drive and records labelled frames. What may not be here: network libraries, sockets, file
+//! formats, command lines.
+
+mod collect;
+mod drive;
+mod hash;
+mod pipeline;
+mod stats;
+
+pub use collect::{CollectOptions, CollectSummary, Driver, collect};
+pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};
+pub use hash::StepHash;
+pub use pipeline::{Clock, MonotonicClock, Pipeline};
+pub use stats::{DriveStats, DriveSummary, ModeCounts, Quantiles};

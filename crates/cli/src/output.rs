@@ -1,0 +1,71 @@
+//! What people see: logging, progress bars, the one JSON object of `--json`, Ctrl-C.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use caril_runtime::StopFlag;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Human text goes to stderr; `RUST_LOG` says how much of it.
+pub fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .compact()
+        .init();
+}
+
+/// A progress bar on stderr if that is a terminal, else an invisible one.
+pub fn progress(total: u64, template: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar
+}
+
+/// Prints exactly one JSON object on stdout.
+///
+/// # Errors
+/// If stdout is closed or full.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Prints text on stdout. A closed pipe (`| head`) is not an error.
+///
+/// # Errors
+/// If stdout is full.
+pub fn print_text(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A flag that Ctrl-C (or SIGTERM) asks: once to stop well, twice to stop at once.
+///
+/// # Errors
+/// If the signal handler cannot be set.
+pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<StopFlag>> {
+    let flag = Arc::new(StopFlag::new());
+    let asked = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if asked.asked() {
+            eprintln!("stopping at once");
+        } else {
+            eprintln!("stopping: braking to a stand, then closing the recording (again: at once)");
+        }
+        asked.ask();
+    })?;
+    Ok(flag)
+}

@@ -1,0 +1,218 @@
+//! Collecting labelled drives: the expert drives (with noise), or a policy drives and the expert
+//! labels (DAgger). Works on every [`World`] that gives [`Truth`].
+
+use caril_control::longitudinal;
+use caril_core::{
+    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, FaultSet, Frame, FrameId, Mode,
+    Observed, Policy, Regime, StageTimes, StepRecord, Truth, World, bin_of,
+};
+use caril_record::Recorder;
+
+use crate::{MonotonicClock, Pipeline, StopFlag};
+
+/// Who drives.
+#[derive(Debug)]
+pub enum Driver<P> {
+    /// The plant's expert.
+    Expert,
+    /// The policy through its controller; the expert takes over where the policy gets lost.
+    Policy(Box<Pipeline<P>>),
+}
+
+/// One episode of collecting.
+#[derive(Debug, Clone, Copy)]
+pub struct CollectOptions {
+    /// Ends after so many pictures.
+    pub pictures: u64,
+    /// Every n-th frame is recorded with its picture; the others are driven only.
+    pub every: u64,
+    /// Strength of the triangular steering noise, [0, 1]: 1 disturbs by up to 2.5 m/s² of lateral
+    /// acceleration about a third of the time.
+    pub noise: f64,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Added to frame ids, so that episodes of one recording keep rising.
+    pub id_offset: u64,
+    /// Added to times, likewise. A jump of more than a second marks a new drive.
+    pub time_offset_ns: u64,
+    /// Applied steer = normalised steer · this; only for the histogram.
+    pub steer_scale: f32,
+}
+
+/// What an episode gave.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CollectSummary {
+    /// Pictures recorded.
+    pub pictures: u64,
+    /// Frames driven.
+    pub frames: u64,
+    /// Last frame id (with offset).
+    pub last_id: u64,
+    /// Last time (with offset), nanoseconds.
+    pub last_time_ns: u64,
+    /// Frames in which the expert had taken over from the policy.
+    pub takeover_frames: u64,
+    /// Pictures per steering class of the expert's label.
+    pub histogram: [u64; BIN_COUNT],
+    /// Why it ended; `None` if the plant went away, gave no truth or a stop was asked.
+    pub end: Option<EndReason>,
+}
+
+/// Runs one episode.
+pub fn collect<W: World, P: Policy>(
+    world: &mut W,
+    driver: &mut Driver<P>,
+    config: &Config,
+    recorder: &mut Recorder,
+    stop: &StopFlag,
+    options: &CollectOptions,
+) -> CollectSummary {
+    let clock = MonotonicClock::start();
+    let mut frame = Frame::for_camera(&world.info().camera);
+    let mut noise = TriangularNoise::new(options.noise, options.seed);
+    let mut takeover = false;
+    let mut summary = CollectSummary::default();
+    let mut misses = 0;
+    while summary.pictures < options.pictures && !stop.asked() {
+        let seen = world.observe(&mut frame, 100_000_000);
+        match seen.observed {
+            Observed::Fresh => misses = 0,
+            Observed::Ended(reason) => {
+                summary.end = Some(reason);
+                break;
+            }
+            Observed::Gone => break,
+            Observed::Nothing => {
+                misses += 1;
+                if misses > 50 {
+                    break;
+                }
+                continue;
+            }
+        }
+        let Some(truth) = frame.truth else { break };
+        let mut record = match driver {
+            Driver::Expert => expert_record(&frame, &truth, config, noise.at(frame.sim_time_ns, &frame)),
+            Driver::Policy(pipeline) => {
+                let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
+                takeover = needs_takeover(&truth, takeover);
+                if takeover {
+                    record.command = expert_record(&frame, &truth, config, 0.0).command;
+                    summary.takeover_frames += 1;
+                }
+                record
+            }
+        };
+        if world.actuate(&record.command).is_err() {
+            break;
+        }
+        if summary.frames % options.every.max(1) == 0 {
+            record.frame_id = FrameId(frame.id.0 + options.id_offset);
+            record.sim_time_ns = frame.sim_time_ns + options.time_offset_ns;
+            recorder.push_blocking(&record, Some(&frame.image));
+            summary.pictures += 1;
+            summary.last_id = record.frame_id.0;
+            summary.last_time_ns = record.sim_time_ns;
+            let label = (truth.expert_steer / options.steer_scale).clamp(-1.0, 1.0);
+            if let Some(count) = bin_of(label).and_then(|k| summary.histogram.get_mut(k)) {
+                *count += 1;
+            }
+        }
+        summary.frames += 1;
+    }
+    summary
+}
+
+/// The expert takes the wheel where the policy is about to leave its lane, and gives it back when
+/// the car is well inside again.
+fn needs_takeover(truth: &Truth, already: bool) -> bool {
+    let (deviation, heading) = (truth.lane_deviation_m.abs(), truth.heading_error_rad.abs());
+    if already { deviation > 0.25 || heading > 0.12 } else { deviation > 1.4 || heading > 0.5 }
+}
+
+fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {
+    let pedals = longitudinal::track_speed(
+        &config.longitudinal,
+        truth.expert_speed_mps,
+        frame.ego.speed_mps,
+    );
+    let steer = (truth.expert_steer + noise).clamp(-1.0, 1.0);
+    let command = Command {
+        frame_id: frame.id,
+        steer: if steer.is_finite() { steer } else { 0.0 },
+        throttle: pedals.throttle,
+        brake: pedals.brake,
+        mode: Mode::Nominal,
+    };
+    StepRecord {
+        frame_id: frame.id,
+        sim_time_ns: frame.sim_time_ns,
+        dropped: 0,
+        ego: frame.ego,
+        nav: frame.nav,
+        advisory_speed_mps: frame.advisory_speed_mps,
+        predicted: false,
+        regression: 0.0,
+        probs: [0.0; BIN_COUNT],
+        confidence: 0.0,
+        entropy_nats: 0.0,
+        neighbour_mass: 0.0,
+        correction: Correction {
+            steer: 0.0,
+            regime: Regime::NoPrediction,
+            speed_cap_mps: f32::INFINITY,
+            confidence: 0.0,
+            sigma: 0.0,
+        },
+        steer_raw: truth.expert_steer,
+        steer_corrected: truth.expert_steer,
+        target_speed_mps: truth.expert_speed_mps,
+        command,
+        mode: Mode::Nominal,
+        faults: FaultSet::EMPTY,
+        truth: frame.truth,
+        times: StageTimes::default(),
+    }
+}
+
+/// Triangular steering noise as in conditional imitation learning: now and then the wheel is
+/// pulled aside, harder and then less, and the expert's clean label shows the way back.
+#[derive(Debug)]
+struct TriangularNoise {
+    strength: f64,
+    rng: CounterRng,
+    start_s: f64,
+    half_s: f64,
+    lateral_accel_mps2: f64,
+}
+
+impl TriangularNoise {
+    fn new(strength: f64, seed: u64) -> Self {
+        let mut rng = CounterRng::new(seed, 0x6e6f_6973_6521);
+        let start_s = rng.range(0.5, 3.0);
+        Self { strength, rng, start_s, half_s: 0.4, lateral_accel_mps2: 0.0 }
+    }
+
+    /// Steer to add, CARLA scale.
+    fn at(&mut self, sim_time_ns: u64, frame: &Frame) -> f32 {
+        if self.strength <= 0.0 {
+            return 0.0;
+        }
+        let t = sim_time_ns as f64 * 1e-9;
+        if t >= self.start_s + 2.0 * self.half_s {
+            self.start_s = t + self.rng.range(0.8, 3.5);
+            self.half_s = self.rng.range(0.2, 0.7);
+            let side = if self.rng.uniform() < 0.5 { -1.0 } else { 1.0 };
+            self.lateral_accel_mps2 = side * self.strength * self.rng.range(0.6, 2.5);
+        }
+        let into = t - self.start_s;
+        if into <= 0.0 {
+            return 0.0;
+        }
+        let triangle = 1.0 - (into / self.half_s - 1.0).abs();
+        let speed = f64::from(frame.ego.speed_mps).max(2.5);
+        // The bicycle model's small-angle steer for that lateral acceleration; 70° at full steer.
+        let wheel_rad = 2.875 * self.lateral_accel_mps2 / (speed * speed);
+        ((wheel_rad * triangle / 70f64.to_radians()).clamp(-0.25, 0.25)) as f32
+    }
+}

@@ -1,0 +1,186 @@
+//! The drive loop: observe, step, actuate, record, until the episode ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use caril_core::{
+    Command, Config, EndReason, Fault, Frame, FrameId, Observed, Policy, Stage,
+    StepRecord, World,
+};
+use caril_record::Recorder;
+
+use crate::{Clock, DriveStats, DriveSummary, MonotonicClock, Pipeline};
+
+/// How a running drive is asked to stop: once for a comfortable stop, twice for an end at once.
+#[derive(Debug, Default)]
+pub struct StopFlag(AtomicU8);
+
+impl StopFlag {
+    /// Not asked.
+    pub const fn new() -> Self {
+        Self(AtomicU8::new(0))
+    }
+    /// Asks (again).
+    pub fn ask(&self) {
+        // Saturates at two: more is no more urgent.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < 2).then_some(n + 1));
+    }
+    /// Whether a stop was asked for.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+    /// Whether it was asked for twice.
+    pub fn insisted(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 1
+    }
+}
+
+/// Limits of one drive.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DriveOptions {
+    /// Ends after so many frames.
+    pub frame_limit: Option<u64>,
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone)]
+pub struct DriveEnd {
+    /// Everything measured.
+    pub summary: DriveSummary,
+    /// The plant went away before the episode's end.
+    pub plant_gone: bool,
+    /// The user stopped it.
+    pub stopped: bool,
+}
+
+/// A bug: the loop panicked. The plant was told to brake, the recording is closed by its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriveError {
+    /// What the panic said.
+    pub message: String,
+}
+
+impl std::fmt::Display for DriveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "bug in the drive loop, the car was told to brake: {}", self.message)
+    }
+}
+
+impl std::error::Error for DriveError {}
+
+/// Drives until the episode ends, the plant goes away or `stop` is asked.
+///
+/// `on_step` sees every record after its command has been sent; it must be quick.
+///
+/// # Errors
+/// [`DriveError`] if policy or controller panic: full brake has been sent.
+pub fn drive<W: World, P: Policy>(
+    world: &mut W,
+    policy: P,
+    config: &Config,
+    mut recorder: Option<&mut Recorder>,
+    stop: &StopFlag,
+    options: DriveOptions,
+    on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
+) -> Result<DriveEnd, DriveError> {
+    let clock = MonotonicClock::start();
+    let mut last_id = FrameId(0);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        run(world, policy, config, &mut recorder, stop, options, on_step, &clock, &mut last_id)
+    }));
+    result.map_err(|panic| {
+        // The plant's own watchdog brakes too; this only makes it quicker.
+        let _ = world.actuate(&Command::full_brake(last_id));
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        DriveError { message }
+    })
+}
+
+/// How long one wait for a frame lasts before the gate is asked what to do without one.
+const WAIT_NS: u64 = 50_000_000;
+/// Below this speed a stopped car counts as standing, m/s.
+const STANDING_MPS: f32 = 0.1;
+
+#[allow(clippy::too_many_arguments, reason = "private seam between the panic boundary and the loop")]
+fn run<W: World, P: Policy>(
+    world: &mut W,
+    policy: P,
+    config: &Config,
+    recorder: &mut Option<&mut Recorder>,
+    stop: &StopFlag,
+    options: DriveOptions,
+    on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
+    clock: &MonotonicClock,
+    last_id: &mut FrameId,
+) -> DriveEnd {
+    let mut frame = Frame::for_camera(&world.info().camera);
+    let mut pipeline = Pipeline::new(policy, config);
+    let mut stats = DriveStats::new(u64::from(config.gate.deadline_ms) * 1_000_000);
+    let gone_ns = u64::from(config.gate.gone_ms) * 1_000_000;
+    let mut last_fresh_ns = clock.now_ns();
+    let mut stopped = false;
+    let (end, plant_gone) = loop {
+        let wait_start_ns = clock.now_ns();
+        let seen = world.observe(&mut frame, WAIT_NS);
+        let now_ns = clock.now_ns();
+        let mut faults = seen.faults;
+        if stop.asked() {
+            faults.insert(Fault::StopRequested);
+            stopped = true;
+        }
+        match seen.observed {
+            Observed::Fresh => {}
+            Observed::Ended(reason) => {
+                if let Some(truth) = frame.truth {
+                    stats.set_final_truth(truth);
+                }
+                break (Some(reason), false);
+            }
+            Observed::Gone => break (None, true),
+            Observed::Nothing => {
+                let output = pipeline.no_frame(now_ns, faults);
+                let _ = world.actuate(&output.command);
+                if stop.asked() || now_ns.saturating_sub(last_fresh_ns) > gone_ns {
+                    break (None, !stop.asked());
+                }
+                continue;
+            }
+        }
+        last_fresh_ns = now_ns;
+        *last_id = frame.id;
+        frame.received_ns = now_ns;
+        let mut record = pipeline.step(clock, &frame, seen.dropped, faults);
+        let before_actuate_ns = clock.now_ns();
+        let sent = world.actuate(&record.command);
+        let after_actuate_ns = clock.now_ns();
+        if let Err(fault) = sent {
+            record.faults.insert(fault);
+        }
+        let times = &mut record.times;
+        times.ns[Stage::Observe as usize] = now_ns.saturating_sub(wait_start_ns);
+        times.ns[Stage::Actuate as usize] = after_actuate_ns.saturating_sub(before_actuate_ns);
+        times.age_ns = after_actuate_ns.saturating_sub(now_ns);
+        if let Some(recorder) = recorder.as_deref_mut() {
+            recorder.push(&record, Some(&frame.image));
+            record.times.ns[Stage::Record as usize] =
+                clock.now_ns().saturating_sub(after_actuate_ns);
+        }
+        stats.add(&record);
+        on_step(&record, &stats);
+        let standing = frame.ego.speed_mps.abs() < STANDING_MPS;
+        if stop.insisted() || (stopped && standing) {
+            let _ = world.actuate(&Command::full_brake(frame.id));
+            break (Some(EndReason::Stopped), false);
+        }
+        if options.frame_limit.is_some_and(|limit| stats.frames() >= limit) {
+            break (Some(EndReason::FrameLimit), false);
+        }
+    };
+    let wall_seconds = clock.now_ns() as f64 * 1e-9;
+    DriveEnd { summary: stats.finish(end, wall_seconds), plant_gone, stopped }
+}
+

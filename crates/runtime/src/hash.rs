@@ -1,0 +1,91 @@
+//! The hash of a drive: all step records without their times.
+
+use caril_core::{Prediction, StepRecord, Truth};
+use sha2::{Digest, Sha256};
+
+/// SHA-256 over the canonical bytes of step records. Stage times are left out; everything that
+/// the step saw and decided is in, floats by their bits.
+#[derive(Debug, Clone, Default)]
+pub struct StepHash(Sha256);
+
+impl StepHash {
+    /// Adds one record. Does not allocate.
+    pub fn add(&mut self, r: &StepRecord) {
+        let h = &mut self.0;
+        let mut u = |v: u64| h.update(v.to_le_bytes());
+        u(r.frame_id.0);
+        u(r.sim_time_ns);
+        u(u64::from(r.dropped));
+        u(u64::from(r.nav as u8) | u64::from(r.predicted) << 8);
+        u(u64::from(r.mode as u8) | u64::from(r.command.mode as u8) << 8);
+        u(u64::from(r.correction.regime as u8));
+        u(u64::from(r.faults.bits()));
+        u(r.command.frame_id.0);
+        let p = &r.ego.pose;
+        for v in [p.x_m, p.y_m, p.z_m, p.yaw_rad, p.pitch_rad, p.roll_rad] {
+            u(v.to_bits());
+        }
+        let mut f = |v: f32| h.update(v.to_bits().to_le_bytes());
+        for v in [
+            r.ego.speed_mps,
+            r.ego.accel_mps2,
+            r.ego.yaw_rate_radps,
+            r.advisory_speed_mps,
+            r.regression,
+            r.confidence,
+            r.entropy_nats,
+            r.neighbour_mass,
+            r.correction.steer,
+            r.correction.speed_cap_mps,
+            r.correction.confidence,
+            r.correction.sigma,
+            r.steer_raw,
+            r.steer_corrected,
+            r.target_speed_mps,
+            r.command.steer,
+            r.command.throttle,
+            r.command.brake,
+        ] {
+            f(v);
+        }
+        r.probs.iter().for_each(|p| f(*p));
+        if let Some(t) = &r.truth {
+            hash_truth(h, t);
+        }
+    }
+
+    /// Adds a bare prediction, for comparing networks.
+    pub fn add_prediction(&mut self, p: &Prediction) {
+        self.0.update(p.regression().to_bits().to_le_bytes());
+        for v in p.probs() {
+            self.0.update(v.to_bits().to_le_bytes());
+        }
+    }
+
+    /// Lower-case hex of the hash so far.
+    pub fn hex(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.clone().finalize().iter().fold(String::with_capacity(64), |mut s, b| {
+            // Writing into a String cannot fail.
+            let _ = write!(s, "{b:02x}");
+            s
+        })
+    }
+}
+
+fn hash_truth(h: &mut Sha256, t: &Truth) {
+    for v in [
+        t.expert_steer,
+        t.expert_speed_mps,
+        t.lane_deviation_m,
+        t.heading_error_rad,
+        t.curvature_1pm,
+        t.route_length_m,
+        t.route_completion,
+        t.off_road_m,
+    ] {
+        h.update(v.to_bits().to_le_bytes());
+    }
+    h.update(t.collisions.to_le_bytes());
+    h.update(t.lane_invasions.to_le_bytes());
+}

@@ -1,0 +1,87 @@
+//! The layers: arrows only point down, and each heavy dependency lives behind one crate.
+//! ARCHITECTURE.md draws the same table.
+
+use std::collections::BTreeMap;
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Crate → crates of ours that it may use.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("caril-core", &[]),
+    ("caril-control", &["caril-core"]),
+    ("caril-policy", &["caril-core"]),
+    ("caril-road", &["caril-core"]),
+    ("caril-link", &["caril-core"]),
+    ("caril-record", &["caril-core"]),
+    ("caril-sim", &["caril-core", "caril-road"]),
+    ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
+    ("caril-train", &["caril-core", "caril-policy", "caril-record"]),
+    (
+        "caril-cli",
+        &[
+            "caril-core",
+            "caril-control",
+            "caril-policy",
+            "caril-road",
+            "caril-sim",
+            "caril-link",
+            "caril-record",
+            "caril-runtime",
+            "caril-train",
+        ],
+    ),
+    ("caril-tests", &[]),
+];
+
+/// Heavy dependency → the only crates that may name it.
+const OWNERS: &[(&str, &[&str])] = &[
+    ("burn", &["caril-policy", "caril-train"]),
+    ("zmq", &["caril-link"]),
+    ("mcap", &["caril-record"]),
+    ("clap", &["caril-cli"]),
+    ("roxmltree", &["caril-road"]),
+    ("anyhow", &["caril-cli", "caril-train"]),
+];
+
+#[test]
+fn arrows_only_point_down() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let metadata = MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata of the workspace");
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let Some(allowed) = layers.get(name) else {
+            wrong.push(format!("{name} is not in the table of layers"));
+            continue;
+        };
+        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+            let on = dependency.name.as_str();
+            if on.starts_with("caril-") && !allowed.contains(&on) {
+                wrong.push(format!("{name} must not use {on}"));
+            }
+            if OWNERS.iter().any(|(heavy, owners)| *heavy == on && !owners.contains(&name)) {
+                wrong.push(format!("{name} must not use {on}: it lives behind another crate"));
+            }
+        }
+    }
+    assert_eq!(metadata.packages.len(), LAYERS.len(), "a crate is missing from the table");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_safety_core_builds_without_std() {
+    for file in ["control/src/lib.rs", "core/src/lib.rs"] {
+        let path = format!("{}/../crates/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect(&path);
+        assert!(text.contains("#![no_std]"), "{path} must be no_std");
+    }
+    let control = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/control/src/lib.rs");
+    let text = std::fs::read_to_string(control).expect(control);
+    assert!(!text.contains("extern crate alloc"), "the safety core must not allocate");
+}
