@@ -6,6 +6,7 @@ use caril_core::{
     Mode, Pose, Prediction,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Any bit pattern, with the odd ones often.
 fn bits() -> impl Strategy<Value = f32> {
@@ -26,7 +27,7 @@ fn bits() -> impl Strategy<Value = f32> {
 
 /// Mostly what a drive looks like, so that modes are left as well as entered.
 fn mostly(plain: std::ops::Range<f32>) -> impl Strategy<Value = f32> {
-    prop_oneof![30 => plain, 1 => bits()]
+    prop_oneof![150 => plain, 1 => bits()]
 }
 
 #[derive(Debug, Clone)]
@@ -37,8 +38,8 @@ enum Step {
 
 fn faults() -> impl Strategy<Value = FaultSet> {
     prop_oneof![
-        40 => Just(FaultSet::EMPTY),
-        1 => (0..Fault::COUNT).prop_map(|k| FaultSet::of(Fault::ALL[k])),
+        90 => Just(FaultSet::EMPTY),
+        3 => (0..Fault::COUNT).prop_map(|k| FaultSet::of(Fault::ALL[k])),
         1 => (0_u32..1 << Fault::COUNT).prop_map(|b| FaultSet::from_bits(b).unwrap()),
     ]
 }
@@ -51,17 +52,17 @@ fn prediction() -> impl Strategy<Value = Result<Prediction, Fault>> {
     let odd = (bits(), prop::array::uniform11(bits()))
         .prop_map(|(r, w)| Prediction::new(r, w).map_err(|_| Fault::PredictionNonFinite));
     let none = (0..Fault::COUNT).prop_map(|k| Err(Fault::ALL[k]));
-    prop_oneof![40 => plain, 1 => odd, 1 => none]
+    prop_oneof![120 => plain, 1 => odd, 1 => none]
 }
 
 /// A step whose frame id, time and clock are differences yet to be added up.
 fn step(stand: bool) -> impl Strategy<Value = Step> {
     let speed = if stand { 0.0_f32..0.15 } else { 0.0_f32..16.0 };
     let frame = (
-        (prop_oneof![60 => Just(1_u64), 1 => 0_u64..4, 1 => any::<u64>()], 0_u32..2),
+        (prop_oneof![300 => Just(1_u64), 4 => 0_u64..4, 1 => any::<u64>()], 0_u32..2),
         (mostly(speed), mostly(0.0..15.0), mostly(20.0..200.0)),
-        (prediction(), prop::bool::weighted(0.02), prop::bool::weighted(0.01), faults()),
-        (any::<u64>(), prop_oneof![60 => Just(50_000_000_u64), 1 => 0_u64..3_000_000_000]),
+        (prediction(), prop::bool::weighted(0.02), prop::bool::weighted(0.005), faults()),
+        (any::<u64>(), prop_oneof![150 => Just(50_000_000_u64), 1 => 0_u64..3_000_000_000]),
     )
         .prop_map(
             |(
@@ -97,6 +98,13 @@ fn step(stand: bool) -> impl Strategy<Value = Step> {
     prop_oneof![30 => frame, 1 => silence]
 }
 
+/// Short counts, so that a few hundred steps go through every mode several times.
+fn quick_config() -> Config {
+    let mut config = Config::default();
+    (config.gate.recover_frames, config.gate.tolerate_frames) = (4, 3);
+    config
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     // Stretches of driving and of standing.
     let stretch = any::<bool>().prop_flat_map(|stand| prop::collection::vec(step(stand), 5..60));
@@ -122,13 +130,18 @@ fn play(c: &mut Controller, now: &mut u64, id: &mut u64, step: &Step) -> StepOut
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        rng_seed: RngSeed::Fixed(2),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_command_is_safe_and_stops_are_left_as_the_table_says(
         steps in steps(), mode in 0..3_u8, paper_speed: bool,
     ) {
-        let mut config = Config::default();
+        let mut config = quick_config();
         config.correction.mode = match mode {
             0 => CorrectionMode::Off,
             1 => CorrectionMode::Paper,
@@ -207,7 +220,7 @@ fn the_properties_are_not_vacuous() {
     let mut changes = std::collections::BTreeMap::new();
     for _ in 0..200 {
         let steps = steps().new_tree(&mut runner).unwrap().current();
-        let mut c = Controller::new(Config::default(), Calibration::default(), 0.25).unwrap();
+        let mut c = Controller::new(quick_config(), Calibration::default(), 0.25).unwrap();
         let (mut now, mut id, mut last) = (0, 0, Mode::Nominal);
         for step in &steps {
             let mode = play(&mut c, &mut now, &mut id, step).mode;

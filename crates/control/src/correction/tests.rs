@@ -72,7 +72,8 @@ fn paper_regimes_at_their_thresholds() {
     use Regime::{Kept, PaperBinMean, PaperNoise, PaperUnsureKept};
     let flat: Vec<(usize, f32)> = (0..BIN_COUNT).map(|k| (k, 1.0 / 11.0)).collect();
     let half: Vec<(usize, f32)> = (0..11).map(|k| (k, if k == 5 { 0.5 } else { 0.05 })).collect();
-    let cases: [(f32, &[(usize, f32)], Regime); 12] = [
+    type Case<'a> = (f32, &'a [(usize, f32)], Regime);
+    let cases: [Case<'_>; 12] = [
         (0.0, &[(5, 0.9), (0, 0.1)], Kept),
         (0.0, &[(6, 0.9), (0, 0.1)], Kept),
         (0.0, &[(4, 0.95), (0, 0.05)], Kept),
@@ -130,6 +131,8 @@ fn plain_paper(p: &Prediction, key: (u64, FrameId)) -> f64 {
 }
 
 proptest! {
+    #![proptest_config(crate::seeded())]
+
     #[test]
     fn paper_is_the_published_rule(p in any_prediction(), seed: u64, id: u64) {
         let key = (seed, FrameId(id));

@@ -87,6 +87,8 @@ fn what_is_not_finite_holds_the_steer() {
 }
 
 proptest! {
+    #![proptest_config(crate::seeded())]
+
     #[test]
     fn bounds_hold_for_any_bits(
         steps in prop::collection::vec((any::<u32>(), 0.0_f32..60.0, any::<u32>(), 0..200_000_000_u64), 1..40),

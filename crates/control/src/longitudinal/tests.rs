@@ -108,6 +108,8 @@ fn weak_pedals_are_used_to_the_full_and_no_further() {
 }
 
 proptest! {
+    #![proptest_config(crate::seeded())]
+
     #[test]
     fn pedals_are_in_range_and_never_both(
         speed in -100.0_f32..100.0, steer in -1.0_f32..=1.0, advisory: u32, cap: u32, paper: bool,
