@@ -1,0 +1,196 @@
+//! The controller: correction, longitudinal control, limits and gate in one step.
+
+use caril_core::{
+    Calibration, Command, Config, ConfigError, Correction, Fault, FaultSet, Mode, Prediction,
+    Regime,
+};
+
+use crate::{
+    CommandGate, CorrectionState, FrameMeta, ImageCheck, LongitudinalInput, Steering, Verdict,
+    correct, longitudinal,
+};
+
+/// What one step with a frame looks at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepInput {
+    /// Now, nanoseconds, on the clock of the frame's `received_ns`.
+    pub now_ns: u64,
+    /// The frame, without its picture.
+    pub frame: FrameMeta,
+    /// The picture's check.
+    pub image: ImageCheck,
+    /// What the policy said.
+    pub prediction: Result<Prediction, Fault>,
+    /// Whether the step took longer than its deadline.
+    pub overrun: bool,
+    /// Faults that others found: the world's observation, the driver.
+    pub faults: FaultSet,
+}
+
+/// What one step decided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepOutput {
+    /// The correction; regime `NoPrediction` where the last steer is held.
+    pub correction: Correction,
+    /// Steer wanted without correction, CARLA scale.
+    pub steer_raw: f32,
+    /// Steer wanted with correction, CARLA scale, before limits.
+    pub steer_corrected: f32,
+    /// The speed aimed at, m/s.
+    pub target_speed_mps: f32,
+    /// The command to the plant.
+    pub command: Command,
+    /// The mode.
+    pub mode: Mode,
+    /// All faults of the step.
+    pub faults: FaultSet,
+}
+
+/// The whole controller of one episode. `Copy`, so that a replay can keep it and go on from
+/// there. An episode that starts anew needs a new controller: frame ids must rise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Controller {
+    config: Config,
+    calibration: Calibration,
+    steer_scale: f32,
+    state: CorrectionState,
+    gate: CommandGate,
+    correction: Correction,
+    target_speed_mps: f32,
+}
+
+impl Controller {
+    /// A controller at rest. `calibration` and `steer_scale` (applied steer = normalised steer ·
+    /// scale) are the policy card's; validate the card.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the first value that makes no sense, with `steer_scale` expected in
+    /// (0, 1].
+    pub fn new(
+        config: Config,
+        calibration: Calibration,
+        steer_scale: f32,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        if !(steer_scale > 0.0 && steer_scale <= 1.0) {
+            let expected = "more than 0, at most 1";
+            return Err(ConfigError { field: "steer_scale", expected });
+        }
+        let correction = Correction {
+            steer: 0.0,
+            regime: Regime::NoPrediction,
+            speed_cap_mps: f32::INFINITY,
+            confidence: 0.0,
+            sigma: calibration.regression_sigma,
+        };
+        let (state, gate) = (CorrectionState::default(), CommandGate::default());
+        let target_speed_mps = 0.0;
+        Ok(Self { config, calibration, steer_scale, state, gate, correction, target_speed_mps })
+    }
+
+    /// One step with a frame.
+    pub fn step(&mut self, input: &StepInput) -> StepOutput {
+        let mut faults = input.faults;
+        if input.overrun {
+            faults.insert(Fault::DeadlineOverrun);
+        }
+        // Corrected before it is judged, because a correction that is no number is a fault too;
+        // the memory of it counts only if the verdict believes the prediction.
+        let mut state = self.state;
+        let wanted = match self.correct(input, &mut state) {
+            Ok(wanted) => Some(wanted),
+            Err(fault) => {
+                faults.insert(fault);
+                None
+            }
+        };
+        let frame = Some((&input.frame, &input.image));
+        let verdict = self.gate.judge(&self.config.gate, input.now_ns, frame, faults);
+        let (steer_raw, steer_corrected) = match wanted {
+            Some((raw, correction)) if verdict.steering == Steering::Live => {
+                self.state = state;
+                self.correction = correction;
+                (raw * self.steer_scale, correction.steer * self.steer_scale)
+            }
+            _ => self.hold(),
+        };
+        let steer = self.gate.steer(&self.config.limits, &verdict, steer_corrected);
+        let pedals = longitudinal(
+            &self.config.longitudinal,
+            &self.config.limits,
+            &LongitudinalInput {
+                speed_mps: verdict.speed_mps,
+                steer,
+                advisory_speed_mps: input.frame.advisory_speed_mps,
+                speed_cap_mps: self.correction.speed_cap_mps.min(self.mode_cap(verdict.mode)),
+            },
+        );
+        if verdict.fresh {
+            self.target_speed_mps = pedals.target_speed_mps;
+        }
+        self.finish(&verdict, (steer_raw, steer_corrected), pedals.throttle, pedals.brake)
+    }
+
+    /// One step without a frame: nothing arrived in time. To be called at least once per period,
+    /// so that the plant gets commands and silence is noticed.
+    pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepOutput {
+        let verdict = self.gate.judge(&self.config.gate, now_ns, None, faults);
+        let steers = self.hold();
+        self.finish(&verdict, steers, 0.0, 0.0)
+    }
+
+    /// Normalised steer without correction, and the correction.
+    fn correct(
+        &self,
+        input: &StepInput,
+        state: &mut CorrectionState,
+    ) -> Result<(f32, Correction), Fault> {
+        let prediction = input.prediction?;
+        let key = (self.config.drive_loop.seed, input.frame.id);
+        let correction =
+            correct(&self.config.correction, &self.calibration, &prediction, state, key);
+        if !correction.steer.is_finite() {
+            return Err(Fault::PredictionNonFinite);
+        }
+        Ok((prediction.regression().clamp(-1.0, 1.0), correction))
+    }
+
+    /// Wants the last steer that went out, which may be less than was wanted last.
+    fn hold(&mut self) -> (f32, f32) {
+        let steer = self.gate.last_steer();
+        self.correction.regime = Regime::NoPrediction;
+        self.correction.steer = (steer / self.steer_scale).clamp(-1.0, 1.0);
+        self.correction.confidence = 0.0;
+        (steer, steer)
+    }
+
+    /// Cap on the speed because of the mode, m/s.
+    const fn mode_cap(&self, mode: Mode) -> f32 {
+        match mode {
+            Mode::Nominal => f32::INFINITY,
+            Mode::Degraded => self.config.gate.degraded_speed_mps,
+            Mode::SafeStop => 0.0,
+        }
+    }
+
+    fn finish(
+        &mut self,
+        verdict: &Verdict,
+        (steer_raw, steer_corrected): (f32, f32),
+        throttle: f32,
+        brake: f32,
+    ) -> StepOutput {
+        StepOutput {
+            correction: self.correction,
+            steer_raw,
+            steer_corrected,
+            target_speed_mps: self.target_speed_mps.min(self.mode_cap(verdict.mode)),
+            command: self.gate.issue(&self.config, verdict, throttle, brake),
+            mode: verdict.mode,
+            faults: verdict.faults,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! Tests of the correction: the paper's rule against a plain second writing of it, the moments of
+//! its samples, and the calibrated mode's promises.
+
+use super::*;
+use caril_core::bin_of;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const KEY: (u64, FrameId) = (7, FrameId(42));
+
+fn config(mode: CorrectionMode) -> CorrectionConfig {
+    CorrectionConfig { mode, ..CorrectionConfig::default() }
+}
+
+fn prediction(regression: f32, weights: &[(usize, f32)]) -> Prediction {
+    let mut probs = [0.0; BIN_COUNT];
+    for (k, p) in weights {
+        probs[*k] = *p;
+    }
+    Prediction::new(regression, probs).unwrap()
+}
+
+fn run(mode: CorrectionMode, p: &Prediction, key: (u64, FrameId)) -> Correction {
+    correct(&config(mode), &Calibration::default(), p, &mut CorrectionState::default(), key)
+}
+
+fn calibrated_from(engaged: bool, p: &Prediction) -> (Correction, bool) {
+    let mut state = CorrectionState { engaged };
+    let config = config(CorrectionMode::Calibrated);
+    let c = correct(&config, &Calibration::default(), p, &mut state, KEY);
+    (c, state.engaged)
+}
+
+fn any_prediction() -> impl Strategy<Value = Prediction> {
+    (-2.0_f32..2.0, prop::array::uniform11(0.0_f32..1.0), 0.1_f32..12.0).prop_map(
+        |(r, w, sharp)| {
+            let w = w.map(|v| libm::powf(v, sharp) + 1e-6);
+            let sum: f32 = w.iter().sum();
+            Prediction::new(r, w.map(|v| v / sum)).unwrap()
+        },
+    )
+}
+
+#[test]
+fn off_keeps_and_clamps() {
+    let p = prediction(1.7, &[(3, 0.75), (9, 0.25)]);
+    let expected = Correction {
+        steer: 1.0,
+        regime: Regime::Kept,
+        speed_cap_mps: f32::INFINITY,
+        confidence: 0.75,
+        sigma: Calibration::default().regression_sigma,
+    };
+    assert_eq!(run(CorrectionMode::Off, &p, KEY), expected);
+    assert_eq!(run(CorrectionMode::Off, &prediction(-3.0, &[(3, 1.0)]), KEY).steer, -1.0);
+}
+
+#[test]
+fn paper_bins_are_left_closed_and_fall_off_the_rim() {
+    for (steer, bin) in [(-1.001, -1), (-1.0, 0), (0.0, 5), (0.999, 10), (1.0, 11), (1.5, 11)] {
+        assert_eq!(paper_bin(steer), bin, "{steer}");
+    }
+    for k in 1..BIN_COUNT {
+        let edge = bin_edges(k).0;
+        assert_eq!(paper_bin(edge), k as i32, "an edge belongs to the bin on its right");
+        assert_eq!(bin_of(edge), Some(k - 1), "the labels are the other way round");
+    }
+}
+
+#[test]
+fn paper_regimes_at_their_thresholds() {
+    use Regime::{Kept, PaperBinMean, PaperNoise, PaperUnsureKept};
+    let flat: Vec<(usize, f32)> = (0..BIN_COUNT).map(|k| (k, 1.0 / 11.0)).collect();
+    let half: Vec<(usize, f32)> = (0..11).map(|k| (k, if k == 5 { 0.5 } else { 0.05 })).collect();
+    type Case<'a> = (f32, &'a [(usize, f32)], Regime);
+    let cases: [Case<'_>; 12] = [
+        (0.0, &[(5, 0.9), (0, 0.1)], Kept),
+        (0.0, &[(6, 0.9), (0, 0.1)], Kept),
+        (0.0, &[(4, 0.95), (0, 0.05)], Kept),
+        (0.0, &[(7, 0.95), (0, 0.05)], PaperBinMean),
+        (0.0, &[(3, 0.9), (0, 0.1)], PaperBinMean),
+        // r = 1 falls into bin 11: one away from 10, two from 9. Below −1 is bin −1.
+        (1.0, &[(10, 1.0)], Kept),
+        (1.0, &[(9, 1.0)], PaperBinMean),
+        (-1.2, &[(0, 1.0)], Kept),
+        (-1.2, &[(1, 1.0)], PaperBinMean),
+        (0.3, &flat, PaperUnsureKept),
+        // H = 1.50 + … but m is not below 0.5; and m below 0.5 but H at most ln 3.
+        (0.3, &half, PaperNoise),
+        (0.3, &[(4, 0.4), (5, 0.3), (6, 0.3)], PaperNoise),
+    ];
+    for (r, weights, regime) in cases {
+        let c = run(CorrectionMode::Paper, &prediction(r, weights), KEY);
+        assert_eq!(c.regime, regime, "r {r} {weights:?}");
+        assert_eq!(c.speed_cap_mps, f32::INFINITY);
+    }
+    assert!(prediction(0.3, &half).entropy_nats() > PAPER_ENTROPY_UNSURE);
+}
+
+/// The published rule once more, written as plainly as possible and in f64.
+fn plain_paper(p: &Prediction, key: (u64, FrameId)) -> f64 {
+    let probs: Vec<f64> = p.probs().iter().map(|v| f64::from(*v)).collect();
+    let r = f64::from(p.regression());
+    let mut k = 0;
+    let mut h = 0.0;
+    for i in 0..11 {
+        if probs[i] > probs[k] {
+            k = i;
+        }
+        h -= probs[i] * (probs[i] + 1e-8).ln();
+    }
+    let m = probs[k];
+    let edges: Vec<f64> = (0..12).map(|i| -1.0 + 2.0 * f64::from(i) / 11.0).collect();
+    let b = edges.iter().filter(|e| r >= **e).count() as i64 - 1;
+    let mut rng = CounterRng::new(key.0, key.1.0);
+    let mut total = 0.0;
+    if m >= f64::from(0.9_f32) && (b - k as i64).abs() <= 1 || m < 0.5 && h > 1.5 {
+        return r.clamp(-1.0, 1.0);
+    } else if m >= f64::from(0.9_f32) {
+        for _ in 0..10 {
+            total += edges[k] + (edges[k + 1] - edges[k]) * rng.uniform();
+        }
+    } else {
+        let mean = probs.iter().sum::<f64>() / 11.0;
+        let var = probs.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 11.0;
+        for _ in 0..10 {
+            total += r + var.sqrt() * rng.normal();
+        }
+    }
+    (total / 10.0).clamp(-1.0, 1.0)
+}
+
+proptest! {
+    #![proptest_config(crate::seeded())]
+
+    #[test]
+    fn paper_is_the_published_rule(p in any_prediction(), seed: u64, id: u64) {
+        let key = (seed, FrameId(id));
+        let c = run(CorrectionMode::Paper, &p, key);
+        prop_assert!((f64::from(c.steer) - plain_paper(&p, key)).abs() < 1e-5, "{c:?}");
+        prop_assert_eq!(c.confidence, p.confidence());
+        prop_assert_eq!(c, run(CorrectionMode::Paper, &p, key));
+    }
+
+    #[test]
+    fn every_mode_gives_a_steer_in_range(p in any_prediction(), engaged: bool) {
+        for mode in [CorrectionMode::Off, CorrectionMode::Paper, CorrectionMode::Calibrated] {
+            let mut state = CorrectionState { engaged };
+            let c = correct(&config(mode), &Calibration::default(), &p, &mut state, KEY);
+            prop_assert!(c.steer.abs() <= 1.0 && c.sigma >= 0.0 && c.sigma.is_finite());
+            prop_assert!((0.0..=1.0).contains(&c.confidence));
+        }
+    }
+
+    #[test]
+    fn fusion_lies_between_its_two_parts_and_is_surer_than_each(p in any_prediction()) {
+        let (c, engaged) = calibrated_from(true, &p);
+        prop_assume!(engaged);
+        let (r, centre) = (p.regression(), class_centre(&p));
+        let (lo, hi) = (r.min(centre).clamp(-1.0, 1.0), r.max(centre).clamp(-1.0, 1.0));
+        prop_assert!((lo - 1e-5..=hi + 1e-5).contains(&c.steer), "{} {c:?}", centre);
+        let variance = p.class_variance();
+        prop_assert!(c.sigma <= libm::sqrtf(0.01 + variance) + 1e-6);
+        prop_assert_eq!(c.regime, Regime::Fused);
+    }
+
+    #[test]
+    fn temperature_one_changes_nothing_and_others_keep_the_order(
+        p in any_prediction(), t in 0.2_f32..5.0,
+    ) {
+        let same = temperature_scaled(&p, 1.0);
+        for (a, b) in p.probs().iter().zip(same.probs()) {
+            prop_assert!((a - b).abs() < 1e-5);
+        }
+        let scaled = temperature_scaled(&p, t);
+        prop_assert_eq!(scaled.argmax(), p.argmax());
+        prop_assert_eq!(scaled.regression(), p.regression());
+        if t > 1.01 {
+            prop_assert!(scaled.confidence() <= p.confidence() + 1e-6);
+        } else if t < 0.99 {
+            prop_assert!(scaled.confidence() >= p.confidence() - 1e-6);
+        }
+    }
+
+    #[test]
+    fn centre_of_the_mirror_is_the_mirrored_centre(p in any_prediction()) {
+        let mut probs = *p.probs();
+        probs.reverse();
+        let mirror = Prediction::new(-p.regression(), probs).unwrap();
+        prop_assert!((class_centre(&p) + class_centre(&mirror)).abs() < 1e-5);
+    }
+}
+
+/// Mean and standard deviation of the steer over many frame ids.
+fn moments(p: &Prediction) -> (f64, f64, Vec<f32>) {
+    let n = 4000;
+    let steers: Vec<f32> =
+        (0..n).map(|i| run(CorrectionMode::Paper, p, (3, FrameId(i))).steer).collect();
+    let mean = steers.iter().map(|s| f64::from(*s)).sum::<f64>() / n as f64;
+    let var = steers.iter().map(|s| (f64::from(*s) - mean).powi(2)).sum::<f64>() / n as f64;
+    (mean, var.sqrt(), steers)
+}
+
+#[test]
+fn bin_mean_has_the_moments_of_ten_uniforms() {
+    let p = prediction(-0.5, &[(8, 1.0)]);
+    let (mean, std, steers) = moments(&p);
+    assert!((mean - f64::from(bin_center(8))).abs() < 0.001, "{mean}");
+    let expected = f64::from(BIN_WIDTH) / 120.0_f64.sqrt();
+    assert!((std / expected - 1.0).abs() < 0.05, "{std} {expected}");
+    let (lo, hi) = bin_edges(8);
+    assert!(steers.iter().all(|s| (lo..=hi).contains(s)));
+    let sigma = run(CorrectionMode::Paper, &p, KEY).sigma;
+    assert!((f64::from(sigma) - expected * 10.0_f64.sqrt()).abs() < 1e-6, "of one uniform");
+}
+
+#[test]
+fn noise_has_the_moments_of_ten_normals() {
+    let p = prediction(0.1, &[(5, 0.7), (6, 0.3)]);
+    let (mean, std, _) = moments(&p);
+    // Population variance of (0.7, 0.3, 0 × 9): 0.58 / 11 − (1 / 11)².
+    let sigma = (0.58_f64 / 11.0 - 1.0 / 121.0).sqrt();
+    assert!((mean - 0.1).abs() < 0.005, "{mean}");
+    assert!((std / (sigma / 10.0_f64.sqrt()) - 1.0).abs() < 0.05, "{std} {sigma}");
+    let c = run(CorrectionMode::Paper, &p, KEY);
+    assert!((f64::from(c.sigma) - sigma).abs() < 1e-6 && c.regime == Regime::PaperNoise);
+}
+
+#[test]
+fn hysteresis_engages_below_enter_and_lets_go_above_exit() {
+    // The mass is of the class and its neighbours; the rest lies far away.
+    let with_mass = |m: f32| prediction(0.0, &[(5, m), (0, 1.0 - m)]);
+    let cases = [
+        (false, 0.95, false),
+        (false, 0.85, false),
+        (false, 0.79, true),
+        (true, 0.85, true),
+        (true, 0.89, true),
+        (true, 0.91, false),
+    ];
+    for (before, mass, after) in cases {
+        let (c, engaged) = calibrated_from(before, &with_mass(mass));
+        assert_eq!(engaged, after, "mass {mass} from {before}");
+        let regime = if after { Regime::Fused } else { Regime::Kept };
+        assert_eq!(c.regime, regime);
+        assert_eq!(c.speed_cap_mps.is_finite(), after);
+        assert!((c.confidence - mass).abs() < 1e-5);
+    }
+    let exactly = |m| Calibration { mass_enter: m, mass_exit: m, ..Calibration::default() };
+    let p = with_mass(0.75);
+    let m = temperature_scaled(&p, 1.0).neighbour_mass();
+    for engaged in [false, true] {
+        let mut state = CorrectionState { engaged };
+        let config = config(CorrectionMode::Calibrated);
+        correct(&config, &exactly(m), &p, &mut state, KEY);
+        assert_eq!(state.engaged, engaged, "at the thresholds themselves nothing changes");
+    }
+}
+
+#[test]
+fn speed_cap_falls_linearly_from_enter_to_floor() {
+    let (config, c) = (CorrectionConfig::default(), Calibration::default());
+    let cap = |mass| speed_cap(&config, &c, mass);
+    for (mass, expected) in [(1.0, 10.0), (0.8, 10.0), (0.55, 6.5), (0.3, 3.0), (0.0, 3.0)] {
+        assert!((cap(mass) - expected).abs() < 1e-4, "{mass}: {}", cap(mass));
+    }
+    let caps: Vec<f32> = (0..=100).map(|i| cap(i as f32 / 100.0)).collect();
+    assert!(caps.windows(2).all(|w| w[0] <= w[1]), "monotone");
+    let step = Calibration { mass_enter: 0.5, mass_floor: 0.5, ..c };
+    for (mass, expected) in [(0.49, 3.0), (0.5, 10.0), (0.51, 10.0)] {
+        assert_eq!(speed_cap(&config, &step, mass), expected, "a step where both are equal");
+    }
+}
+
+#[test]
+fn fusion_weighs_by_inverse_variance() {
+    let p = prediction(0.4, &[(4, 0.25), (5, 0.25), (6, 0.25), (7, 0.25)]);
+    let cal = Calibration {
+        regression_sigma: 0.2,
+        regression_variance_gain: 2.0,
+        class_variance_gain: 3.0,
+        class_variance_floor: 0.02,
+        ..Calibration::default()
+    };
+    let config = config(CorrectionMode::Calibrated);
+    let c = correct(&config, &cal, &p, &mut CorrectionState::default(), KEY);
+    // Four neighbouring classes: mean half a bin right of 0, variance 1.25 bins².
+    let (mean, var) = (1.0 / 11.0, 1.25 * 4.0 / 121.0);
+    let (a, b) = (0.04 + 2.0 * var, 3.0 * var + 0.02);
+    let expected = (0.4 / a + mean / b) / (1.0 / a + 1.0 / b);
+    assert!((c.steer - expected).abs() < 1e-5, "{} {expected}", c.steer);
+    assert!((c.sigma - libm::sqrtf(1.0 / (1.0 / a + 1.0 / b))).abs() < 1e-5);
+
+    let wide = Calibration { mass_enter: 0.0, ..cal };
+    let kept = correct(&config, &wide, &p, &mut CorrectionState::default(), KEY);
+    assert_eq!((kept.steer, kept.regime), (0.4, Regime::Kept));
+    assert!((kept.sigma - libm::sqrtf(a)).abs() < 1e-5);
+}
+
+#[test]
+fn between_two_peaks_one_is_chosen() {
+    let fork = prediction(0.0, &[(1, 0.35), (2, 0.15), (8, 0.1), (9, 0.4)]);
+    // (0.1·c8 + 0.4·c9) / 0.5
+    let right = 0.2 * bin_center(8) + 0.8 * bin_center(9);
+    assert!((class_centre(&fork) - right).abs() < 1e-6);
+    let (c, _) = calibrated_from(true, &fork);
+    assert!(c.steer > 0.3, "pulled to the chosen peak: {c:?}");
+
+    let flat = Prediction::new(0.0, [1.0 / 11.0; BIN_COUNT]).unwrap();
+    assert!(class_centre(&flat).abs() < 1e-6, "a flat distribution keeps its mean");
+    for (one, peaks) in [
+        // Second peak too low, high enough, and across a valley that is not deep enough.
+        (prediction(0.0, &[(2, 0.7), (8, 0.3)]), false),
+        (prediction(0.0, &[(2, 0.6), (8, 0.4)]), true),
+        (prediction(0.0, &[(4, 0.4), (5, 0.25), (6, 0.35)]), false),
+        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.375)]), true),
+        // At the shares themselves: a peak of exactly half counts, a valley of half does not.
+        (prediction(0.0, &[(2, 0.5), (8, 0.25), (9, 0.25)]), true),
+        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.25), (7, 0.125)]), false),
+        (prediction(0.0, &[(10, 0.5), (0, 0.5)]), true),
+        (prediction(0.0, &[(10, 1.0)]), false),
+    ] {
+        assert_eq!(has_second_peak(&one), peaks, "{one:?}");
+    }
+}
+
+#[test]
+fn temperature_sharpens_and_flattens_as_powers() {
+    let p = prediction(0.2, &[(3, 0.2), (4, 0.8)]);
+    let half = temperature_scaled(&p, 2.0);
+    // √0.8 / (√0.8 + √0.2) = 2/3
+    assert!((half.confidence() - 2.0 / 3.0).abs() < 1e-6, "{half:?}");
+    assert_eq!(half.probs()[0], 0.0, "what is impossible stays impossible");
+    let sharp = temperature_scaled(&p, 0.5);
+    assert!((sharp.confidence() - 16.0 / 17.0).abs() < 1e-6);
+    assert_eq!(temperature_scaled(&p, f32::NAN), p, "nonsense changes nothing");
+    let tiny = prediction(0.0, &[(5, 1.0), (6, 1e-38)]);
+    assert!((temperature_scaled(&tiny, 100.0).class_mean()).is_finite());
+}
+
+#[test]
+fn a_calibration_that_is_no_number_reaches_the_gate_as_nan() {
+    let cal = Calibration { regression_sigma: f32::NAN, ..Calibration::default() };
+    let p = prediction(0.2, &[(3, 0.5), (9, 0.5)]);
+    let config = config(CorrectionMode::Calibrated);
+    let c = correct(&config, &cal, &p, &mut CorrectionState::default(), KEY);
+    assert!(c.steer.is_nan());
+}

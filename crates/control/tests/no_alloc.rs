@@ -1,0 +1,80 @@
+//! No step allocates: a counting global allocator around the hot calls.
+#![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait; this only counts and passes on.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use caril_control::{Controller, FrameMeta, StepInput, check_image};
+use caril_core::{
+    Calibration, CameraSpec, Config, CorrectionMode, Fault, FaultSet, Frame, FrameId,
+    LongitudinalMode, Prediction,
+};
+
+thread_local! {
+    // Per thread, so that the test harness's own threads do not count.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(count(|| drop(std::hint::black_box(Box::new(1_u64)))), 1);
+}
+
+#[test]
+fn no_step_allocates() {
+    let mut frame = Frame::for_camera(&CameraSpec::PAPER);
+    frame.image.data.iter_mut().enumerate().for_each(|(i, b)| *b = (i * 7) as u8);
+    for correction in [CorrectionMode::Off, CorrectionMode::Paper, CorrectionMode::Calibrated] {
+        for speed in [LongitudinalMode::Paper, LongitudinalMode::Cruise] {
+            let mut config = Config::default();
+            (config.correction.mode, config.longitudinal.mode) = (correction, speed);
+            let mut controller = Controller::new(config, Calibration::default(), 0.25).unwrap();
+            let allocations = count(|| {
+                for i in 0..500_u64 {
+                    frame.id = FrameId(i);
+                    (frame.sim_time_ns, frame.received_ns) = (i * 50_000_000, i * 50_000_000);
+                    frame.ego.speed_mps = (i % 13) as f32;
+                    frame.image.data[4 * 448 * 3 + 12] = i as u8;
+                    let mut probs = [0.0; 11];
+                    probs[i as usize % 11] += 0.5 + 0.1 * (i % 6) as f32;
+                    probs[i as usize % 7] += 0.5 - 0.1 * (i % 6) as f32;
+                    let prediction = Prediction::new(0.1, probs);
+                    let input = StepInput {
+                        now_ns: frame.received_ns,
+                        frame: FrameMeta::of(&frame, 0),
+                        image: check_image(&frame.image),
+                        prediction: prediction.map_err(|_| Fault::PredictionMalformed),
+                        overrun: i % 17 == 0,
+                        faults: FaultSet::EMPTY,
+                    };
+                    std::hint::black_box(controller.step(&input));
+                    let faults = FaultSet::from_bits(1 << (i % 18)).unwrap_or_default();
+                    let later = frame.received_ns + 20_000_000;
+                    std::hint::black_box(controller.no_frame(later, faults));
+                }
+            });
+            assert_eq!(allocations, 0, "{correction:?} {speed:?}");
+        }
+    }
+}
