@@ -8,7 +8,7 @@ use caril_core::{Command, EndReason, Frame, FrameId, Observed, Pacing, PlantInfo
 use crate::codec::{
     self, CodecError, Header, Hello, Kind, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome,
 };
-use crate::socket::{SLICE, bind, bounded_socket, poll_ms, socket_error};
+use crate::socket::{IpcFile, SLICE, bind, bounded_socket, poll_ms, socket_error};
 use crate::{LinkError, LinkStats};
 
 /// Messages that may wait for one controller: a frame, an end, a ping or two.
@@ -119,6 +119,7 @@ enum Event {
 pub struct PlantSocket {
     socket: zmq::Socket,
     endpoint: String,
+    _file: IpcFile,
     options: ServeOptions,
     period: Duration,
     controller: Option<Controller>,
@@ -151,11 +152,12 @@ impl PlantSocket {
             Ok(socket)
         };
         let socket = set_up().map_err(|source| socket_error("bind", source, endpoint))?;
-        let bound = bind(&socket, endpoint)?;
+        let (bound, file) = bind(&socket, endpoint)?;
         let rate = f64::from(options.rate_hz.clamp(0.1, 1000.0));
         Ok(Self {
             socket,
             endpoint: bound,
+            _file: file,
             // A rate of NaN passes the clamp and becomes the slowest one.
             period: Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_secs(10)),
             options,

@@ -1,7 +1,8 @@
 //! What both ends share: endpoints, socket options, the connection monitor.
 
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -50,8 +51,32 @@ fn ipc_file(endpoint: &str) -> Option<PathBuf> {
     (path != "*" && !path.starts_with('@')).then(|| PathBuf::from(path))
 }
 
-/// Binds `socket` and returns the endpoint with any `*` resolved.
-pub(crate) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, LinkError> {
+/// The file of a bound ipc endpoint; libzmq leaves it behind, dropping this removes it.
+pub(crate) struct IpcFile(Option<(PathBuf, u64)>);
+
+impl IpcFile {
+    fn of(endpoint: &str) -> Self {
+        Self(ipc_file(endpoint).and_then(|path| inode(&path).map(|inode| (path, inode))))
+    }
+}
+
+impl Drop for IpcFile {
+    fn drop(&mut self) {
+        // Only our own: by now another plant may have taken the place.
+        if let Some((path, bound)) = &self.0
+            && inode(path) == Some(*bound)
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|m| m.ino())
+}
+
+/// Binds `socket`; returns the endpoint with any `*` resolved, and the file to be removed.
+pub(crate) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<(String, IpcFile), LinkError> {
     transport(endpoint)?;
     // libzmq unlinks an existing ipc file before it binds: a second plant would silently take
     // the first one's place. Whoever answers there is alive; a dead one's file may go.
@@ -62,10 +87,12 @@ pub(crate) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, LinkE
         zmq::Error::EADDRINUSE => LinkError::InUse { endpoint: endpoint.to_owned() },
         source => socket_error("bind", source, endpoint),
     })?;
-    match socket.get_last_endpoint() {
-        Ok(Ok(bound)) if !bound.is_empty() => Ok(bound),
-        _ => Ok(endpoint.to_owned()),
-    }
+    let bound = match socket.get_last_endpoint() {
+        Ok(Ok(bound)) if !bound.is_empty() => bound,
+        _ => endpoint.to_owned(),
+    };
+    let file = IpcFile::of(&bound);
+    Ok((bound, file))
 }
 
 pub(crate) fn socket_error(action: &'static str, source: zmq::Error, endpoint: &str) -> LinkError {
