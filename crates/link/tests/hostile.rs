@@ -40,7 +40,7 @@ fn garbage_floods_neither_kill_the_plant_nor_fill_memory() {
                 while !stop.load(Ordering::SeqCst) {
                     let n = rng.below(60_000) as usize;
                     let mut bytes: Vec<u8> = (0..n).map(|_| rng.next_u64() as u8).collect();
-                    if n % 3 == 0 && n >= 16 {
+                    if n.is_multiple_of(3) && n >= 16 {
                         bytes[..8].copy_from_slice(b"CARL\x01\x00\x06\x00");
                     }
                     let _ = socket

@@ -1,5 +1,7 @@
 //! The controller's end: a [`World`] whose plant is at an endpoint.
 
+mod handshake;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,9 +10,9 @@ use caril_core::{
     CameraSpec, Command, Fault, FaultSet, Frame, FrameId, Observation, Observed, PlantInfo, World,
 };
 
-use crate::codec::{
-    self, Hello, Kind, MESSAGE_MAX, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome,
-};
+use handshake::{describe, shake_hands};
+
+use crate::codec::{self, Kind, MESSAGE_MAX, Message};
 use crate::socket::{Line, Monitor, SLICE, bounded_socket, poll_ms, socket_error, transport};
 use crate::{LinkError, LinkStats};
 
@@ -60,6 +62,8 @@ pub struct RemoteWorld {
     info: PlantInfo,
     session: u32,
     started: bool,
+    /// The connection broke; messages that came before may still wait.
+    down: bool,
     gone: bool,
     last_id: Option<FrameId>,
     epoch: Instant,
@@ -87,8 +91,8 @@ impl RemoteWorld {
                 FRAMES_WAITING,
                 MESSAGE_MAX,
             )?;
-            // Nothing is queued for a plant that is not there yet: a command must not wait.
-            socket.set_immediate(true)?;
+            // Not ZMQ_IMMEDIATE: when the line breaks it throws away what has already arrived, and
+            // a plant's last words come just before.
             let monitor = Monitor::new(&context, &socket)?;
             socket.connect(endpoint)?;
             Ok((socket, monitor))
@@ -111,6 +115,7 @@ impl RemoteWorld {
             info: welcome.plant,
             session: welcome.session,
             started: false,
+            down: false,
             gone: false,
             last_id: None,
             epoch: options.epoch.unwrap_or_else(Instant::now),
@@ -132,7 +137,7 @@ impl RemoteWorld {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.gone {
+        if self.gone || self.down {
             return Err(Fault::PlantGone);
         }
         self.socket.send(bytes, zmq::DONTWAIT).map_err(|_| Fault::PlantGone)
@@ -246,7 +251,12 @@ impl World for RemoteWorld {
         let mut observation = Observation::plain(Observed::Nothing);
         // Pings and news of the line end a wait early; whatever the caller must know ends it all.
         loop {
-            let more = self.wait(deadline);
+            let more = self.down || self.wait(deadline);
+            // The line first, then the queue: last words are in it before the line is known to
+            // be down.
+            while let Some(line) = self.monitor.next() {
+                self.down |= line == Line::Down;
+            }
             match self.drain(frame, &mut faults) {
                 Some(Observed::Fresh) => match self.take_newest(frame) {
                     Ok(dropped) => {
@@ -259,15 +269,11 @@ impl World for RemoteWorld {
                     }
                 },
                 Some(other) => observation.observed = other,
-                None => {
-                    // Only when nothing is left to read: last words come before the line's end.
-                    while let Some(line) = self.monitor.next() {
-                        self.gone |= line == Line::Down;
-                    }
-                    if self.gone {
-                        observation.observed = Observed::Gone;
-                    }
+                None if self.down => {
+                    self.gone = true;
+                    observation.observed = Observed::Gone;
                 }
+                None => {}
             }
             if !more || observation.observed != Observed::Nothing || !faults.is_empty() {
                 break;
@@ -287,94 +293,5 @@ impl World for RemoteWorld {
 impl Drop for RemoteWorld {
     fn drop(&mut self) {
         let _ = self.send(&codec::encode_plain(Kind::Bye, self.session));
-    }
-}
-
-fn describe(camera: &CameraSpec) -> String {
-    let m = &camera.mount;
-    format!(
-        "{}×{} {:?} fov {}° at ({}, {}, {}) m pitch {}° yaw {}°",
-        camera.width,
-        camera.height,
-        camera.order,
-        camera.fov_deg,
-        m.x_m,
-        m.y_m,
-        m.z_m,
-        m.pitch_deg,
-        m.yaw_deg
-    )
-}
-
-fn shake_hands(
-    socket: &zmq::Socket,
-    monitor: &mut Monitor,
-    endpoint: &str,
-    options: &ConnectOptions,
-) -> Result<Welcome, LinkError> {
-    let bad = |source| LinkError::Handshake { source, endpoint: endpoint.to_owned() };
-    let hello = Hello {
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        controller: options.controller.clone(),
-        camera: options.camera,
-    }
-    .to_message()
-    .map_err(bad)?;
-    let start = Instant::now();
-    let (mut said, mut met) = (false, false);
-    let mut reply = zmq::Message::new();
-    loop {
-        if options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
-            return Err(LinkError::Stopped { endpoint: endpoint.to_owned() });
-        }
-        let left = options.timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            let endpoint = endpoint.to_owned();
-            let waited_ms = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX);
-            return Err(if met {
-                LinkError::Silent { waited_ms, endpoint }
-            } else {
-                LinkError::Nobody { waited_ms, endpoint }
-            });
-        }
-        while let Some(line) = monitor.next() {
-            // A Hello sent to a plant that went away is lost with it: say it to the next one.
-            said &= line == Line::Up;
-            met |= line == Line::Up;
-        }
-        if !said {
-            // Fails as long as nobody is there.
-            said = socket.send(hello.as_slice(), zmq::DONTWAIT).is_ok();
-        }
-        let mut items = [socket.as_poll_item(zmq::POLLIN), monitor.poll_item()];
-        let _ = zmq::poll(&mut items, poll_ms(left.min(SLICE)));
-        for _ in 0..DRAIN_MAX {
-            if socket.recv(&mut reply, zmq::DONTWAIT).is_err() {
-                break;
-            }
-            met = true;
-            if let Some(done) = judge_reply(&reply, endpoint) {
-                return done;
-            }
-        }
-    }
-}
-
-/// What a plant's answer to Hello means; `None` if it is no answer.
-fn judge_reply(reply: &[u8], endpoint: &str) -> Option<Result<Welcome, LinkError>> {
-    let endpoint = endpoint.to_owned();
-    match codec::decode(reply) {
-        Ok((_, Message::Welcome(body))) => Some(
-            Welcome::from_body(body).map_err(|source| LinkError::Handshake { source, endpoint }),
-        ),
-        Ok((_, Message::Refuse(body))) => Some(Err(match Refuse::from_body(body) {
-            Ok(r) if r.code == RefuseCode::Version && r.wire_version != WIRE_VERSION => {
-                LinkError::Version { got: r.wire_version, endpoint }
-            }
-            Ok(r) => LinkError::Refused { reason: r.reason, endpoint },
-            Err(source) => LinkError::Handshake { source, endpoint },
-        })),
-        Err(codec::CodecError::Version { got }) => Some(Err(LinkError::Version { got, endpoint })),
-        _ => None,
     }
 }

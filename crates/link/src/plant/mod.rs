@@ -1,14 +1,16 @@
 //! The plant's end: any [`World`] at an endpoint, for one controller at a time.
 
+mod controller;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use caril_core::{Command, EndReason, Frame, FrameId, Observed, Pacing, PlantInfo, Truth, World};
+use caril_core::{Command, EndReason, Frame, Observed, Pacing, PlantInfo, World};
 
-use crate::codec::{
-    self, CodecError, Header, Hello, Kind, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome,
-};
-use crate::socket::{IpcFile, SLICE, bind, bounded_socket, poll_ms, socket_error};
+use controller::{Controller, Event, Unsent, send_to};
+
+use crate::codec::{self, Kind};
+use crate::socket::{IpcFile, SLICE, bind, bounded_socket, socket_error};
 use crate::{LinkError, LinkStats};
 
 /// Messages that may wait for one controller: a frame, an end, a ping or two.
@@ -19,9 +21,7 @@ const COMMANDS_WAITING: i32 = 16;
 const STANDING_MPS: f32 = 0.05;
 /// A car that does not come to a stand in this many ticks of full brake is left where it is.
 const BRAKE_TICKS_MAX: u32 = 1200;
-/// A second controller makes the plant look after the first one at most this often …
-const PING_INTERVAL: Duration = Duration::from_millis(100);
-/// … and a controller that has not said Start yet is looked after this often.
+/// A controller that has not said Start yet is looked after this often.
 const IDLE_PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a plant behaves.
@@ -89,28 +89,6 @@ pub fn serve<W: World + ?Sized>(
     stop: &AtomicBool,
 ) -> Result<ServeReport, LinkError> {
     Ok(PlantSocket::bind(endpoint, options)?.serve(world, stop))
-}
-
-/// The controller that drives.
-struct Controller {
-    /// Routing id that ZeroMQ gave to its connection.
-    route: Vec<u8>,
-    session: u32,
-    /// It said Start.
-    started: bool,
-    /// The frame it has to answer, and since when.
-    asked: Option<(FrameId, Instant)>,
-    /// The newest frame that it answered.
-    answered: Option<FrameId>,
-}
-
-/// A message that concerns the one who waits for it.
-enum Event {
-    Nothing,
-    /// An answer to the asked frame, and how long it took.
-    Answer(Command, Duration),
-    /// Another answer to the last answered frame.
-    Again(Command),
 }
 
 /// A plant bound to its endpoint.
@@ -349,168 +327,4 @@ impl PlantSocket {
             Err(Unsent::Full) => false,
         }
     }
-
-    /// Receives and deals with at most one message.
-    fn receive(&mut self, info: &PlantInfo, wait: Duration) -> Event {
-        if !wait.is_zero() && self.socket.poll(zmq::POLLIN, poll_ms(wait)).unwrap_or(0) == 0 {
-            return Event::Nothing;
-        }
-        if self.socket.recv(&mut self.route, zmq::DONTWAIT).is_err() {
-            return Event::Nothing;
-        }
-        let mut parts = 0;
-        let mut more = self.route.get_more();
-        while more && self.socket.recv(&mut self.message, zmq::DONTWAIT).is_ok() {
-            parts += 1;
-            more = self.message.get_more();
-        }
-        if parts != 1 {
-            self.stats.malformed += 1;
-            return Event::Nothing;
-        }
-        // Out of `self` while it is looked at; an empty message costs nothing.
-        let message = std::mem::replace(&mut self.message, zmq::Message::new());
-        let event = self.judge(info, &message);
-        self.message = message;
-        event
-    }
-
-    fn judge(&mut self, info: &PlantInfo, message: &[u8]) -> Event {
-        let ours = |c: &Controller, h: Header| *c.route == *self.route && c.session == h.session;
-        match codec::decode(message) {
-            Ok((_, Message::Hello(body))) => self.meet(info, body),
-            Ok((header, message)) if self.controller.as_ref().is_some_and(|c| ours(c, header)) => {
-                return self.obey(&message);
-            }
-            Err(CodecError::Version { got }) => {
-                self.stats.refused += 1;
-                let reason = format!("the plant speaks version {WIRE_VERSION}, not {got}");
-                self.refuse(RefuseCode::Version, reason);
-            }
-            _ => self.stats.malformed += 1,
-        }
-        Event::Nothing
-    }
-
-    /// A message of the controller that drives.
-    fn obey(&mut self, message: &Message<'_>) -> Event {
-        let Some(controller) = &mut self.controller else { return Event::Nothing };
-        match message {
-            Message::Start => controller.started = true,
-            Message::Bye => self.controller = None,
-            Message::Command(command) => match controller.asked {
-                Some((id, since)) if id == command.frame_id => {
-                    controller.asked = None;
-                    controller.answered = Some(id);
-                    return Event::Answer(*command, since.elapsed());
-                }
-                _ if controller.answered == Some(command.frame_id) => {
-                    self.stats.repeated += 1;
-                    return Event::Again(*command);
-                }
-                _ => self.stats.stale += 1,
-            },
-            _ => self.stats.malformed += 1,
-        }
-        Event::Nothing
-    }
-
-    /// Someone said Hello.
-    fn meet(&mut self, info: &PlantInfo, body: &[u8]) {
-        let hello = match Hello::from_body(body) {
-            Ok(hello) => hello,
-            Err(error) => {
-                self.stats.malformed += 1;
-                return self.refuse(RefuseCode::Malformed, error.to_string());
-            }
-        };
-        if let Some(wanted) = hello.camera
-            && wanted != info.camera
-        {
-            self.stats.refused += 1;
-            let reason = format!("the camera is {:?}, not {wanted:?}", info.camera);
-            return self.refuse(RefuseCode::Camera, reason);
-        }
-        if self.controller.as_ref().is_some_and(|c| *c.route != *self.route)
-            && self.is_alive(PING_INTERVAL)
-        {
-            self.stats.refused += 1;
-            return self.refuse(RefuseCode::Busy, "another controller drives".to_owned());
-        }
-        self.sessions = self.sessions.wrapping_add(1).max(1);
-        let welcome = Welcome {
-            program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            session: self.sessions,
-            plant: info.clone(),
-        };
-        let Ok(bytes) = welcome.to_message() else {
-            return self.refuse(RefuseCode::Malformed, "the plant's own facts are too long".into());
-        };
-        if send_to(&self.socket, &self.route, bytes).is_ok() {
-            self.stats.sessions += 1;
-            (self.late, self.newest, self.next_tick) = (false, None, None);
-            self.controller = Some(Controller {
-                route: self.route.to_vec(),
-                session: self.sessions,
-                started: false,
-                asked: None,
-                answered: None,
-            });
-        }
-    }
-
-    /// Whether the controller's connection still stands. Only sending tells.
-    fn is_alive(&mut self, interval: Duration) -> bool {
-        let Some(controller) = &self.controller else { return false };
-        if self.last_ping.is_some_and(|t| t.elapsed() < interval) {
-            return true;
-        }
-        self.last_ping = Some(Instant::now());
-        let ping = codec::encode_plain(Kind::Ping, controller.session);
-        let alive =
-            !matches!(send_to(&self.socket, &controller.route, &ping[..]), Err(Unsent::Gone));
-        if !alive {
-            self.controller = None;
-        }
-        alive
-    }
-
-    /// Turns away whoever sent the last message.
-    fn refuse(&self, code: RefuseCode, reason: String) {
-        if let Ok(bytes) = (Refuse { code, reason, wire_version: WIRE_VERSION }).to_message() {
-            // Who asks and does not listen is not waited for.
-            let _ = send_to(&self.socket, &self.route, bytes);
-        }
-    }
-
-    fn tell_end(&self, reason: EndReason, truth: Option<&Truth>) {
-        self.tell(|session| codec::encode_end(session, reason, truth));
-    }
-
-    /// Last words.
-    fn tell<const N: usize>(&self, message: impl FnOnce(u32) -> [u8; N]) {
-        if let Some(c) = &self.controller {
-            let _ = send_to(&self.socket, &c.route, &message(c.session)[..]);
-        }
-    }
-}
-
-enum Unsent {
-    /// The peer is not connected any more.
-    Gone,
-    /// It does not take what waits for it.
-    Full,
-}
-
-fn send_to(
-    socket: &zmq::Socket,
-    route: &[u8],
-    message: impl Into<zmq::Message>,
-) -> Result<(), Unsent> {
-    socket.send(route, zmq::SNDMORE | zmq::DONTWAIT).map_err(|e| match e {
-        zmq::Error::EHOSTUNREACH => Unsent::Gone,
-        _ => Unsent::Full,
-    })?;
-    // The route's own queue was found free just now; the parts go together or not at all.
-    socket.send(message, zmq::DONTWAIT).map_err(|_| Unsent::Gone)
 }
