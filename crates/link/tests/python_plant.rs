@@ -19,6 +19,14 @@ impl Drop for Killed {
 }
 
 #[test]
+fn the_page_shows_the_script_as_it_is() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+    let page = std::fs::read_to_string(format!("{docs}/wire.md")).unwrap();
+    let script = std::fs::read_to_string(format!("{docs}/examples/plant.py")).unwrap();
+    assert!(page.contains(&format!("```python\n{script}```")));
+}
+
+#[test]
 fn forty_lines_of_python_are_a_plant() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_zmq = Command::new(&python).args(["-c", "import zmq"]).stderr(Stdio::null()).status();
