@@ -17,4 +17,4 @@ pub use error::PackError;
 pub use net::{Architecture, BRANCHES, Net, NetInput, NetOutput, branch_of};
 pub use pack::{CARD_FILE, Pack, WEIGHTS_FILE, new_card};
 pub use policy::{BurnPolicy, softmax};
-pub use preprocess::Preprocessor;
+pub use preprocess::{Preprocessor, rgb_to_input};

@@ -193,6 +193,10 @@ impl ModuleMapper for HeInit {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         self.tensor += 1;
         let mut rng = CounterRng::new(self.seed, self.tensor);
+        // Burn's ids are random and are written to the file: numbered ones make the same weights
+        // the same bytes.
+        let (_, value, mapper) = param.consume();
+        let param = Param::from_mapped_value(self.tensor.into(), value, mapper);
         param.map(|old| {
             let dims: [usize; D] = old.dims();
             // Linear is [in, out]; convolutions are [out, in, rows, columns].

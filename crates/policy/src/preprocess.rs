@@ -86,12 +86,12 @@ impl Preprocessor {
     pub fn input(&mut self, image: &Image, out: &mut [f32]) -> Option<()> {
         let spec = self.spec;
         let rgb = self.rgb(image)?;
-        to_input(&spec, rgb, out)
+        rgb_to_input(&spec, rgb, out)
     }
 }
 
 /// RGB bytes of the network's size to its input (CHW). `None` if sizes do not match.
-pub(crate) fn to_input(spec: &InputSpec, rgb: &[u8], out: &mut [f32]) -> Option<()> {
+pub fn rgb_to_input(spec: &InputSpec, rgb: &[u8], out: &mut [f32]) -> Option<()> {
     let plane = (spec.width * spec.height) as usize;
     if rgb.len() != plane * 3 || out.len() != plane * 3 {
         return None;

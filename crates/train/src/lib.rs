@@ -1,1 +1,21 @@
 //! Data sets over recordings, losses, the learner and calibration.
+
+pub mod augment;
+pub mod batch;
+mod calibrate;
+pub mod dataset;
+mod evaluate;
+mod learner;
+mod loss;
+mod options;
+mod params;
+mod pilot;
+mod synthetic;
+
+pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
+pub use dataset::{Dataset, Drive, Sample};
+pub use evaluate::{Predicted, Quality, predict, quality};
+pub use learner::{fit, worker_pools};
+pub use loss::{Loss, LossOutput};
+pub use options::{Progress, TrainError, TrainOptions, TrainSummary};
+pub use synthetic::synthetic;
