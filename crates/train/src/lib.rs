@@ -2,6 +2,8 @@
 
 pub mod augment;
 pub mod batch;
+
+mod builder;
 mod calibrate;
 pub mod dataset;
 mod evaluate;
@@ -12,6 +14,7 @@ mod params;
 mod pilot;
 mod synthetic;
 
+pub use builder::{DatasetBuilder, RawFrame};
 pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
 pub use dataset::{Dataset, Drive, Sample};
 pub use evaluate::{Predicted, Quality, predict, quality};

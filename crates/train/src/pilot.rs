@@ -18,6 +18,11 @@ const PATCH: usize = PilotNet::PATCH * PilotNet::PATCH * 3;
 const HIDDEN: usize = PilotNet::HIDDEN;
 const WIDE: usize = BRANCHES * HIDDEN;
 const FEATURES: usize = PilotNet::FEATURES;
+const CONVS: usize = PilotNet::STRIDES.len();
+/// Places of the layers in [`Weights`], after the stem (0) and the convolutions (from 1).
+const TO_FEATURES: usize = CONVS + 1;
+const REGRESSION: usize = CONVS + 3;
+const CLASSES: usize = CONVS + 5;
 
 /// Sizes of one 3×3 convolution with padding 1.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +47,8 @@ impl Shape {
 /// threads.
 #[derive(Debug, Clone)]
 pub struct Weights {
-    shapes: [Shape; 3],
-    /// Stem, three convolutions, features, both hidden layers, regression, classes.
+    shapes: [Shape; CONVS],
+    /// Stem, convolutions, features, then hidden layer and output of regression and classes.
     layers: Vec<(Tensor<2>, Vec<f32>)>,
     slots: Vec<Slot>,
     device: Device,
@@ -126,8 +131,8 @@ impl Weights {
         // Forward.
         let patches = self.tensor(patches(chunk), PATCH);
         let mut map = self.dense(0, &patches, true);
-        let mut columns = Vec::with_capacity(3);
-        let mut maps = Vec::with_capacity(4);
+        let mut columns = Vec::with_capacity(CONVS);
+        let mut maps = Vec::with_capacity(CONVS);
         for (i, shape) in self.shapes.iter().enumerate() {
             let gathered = self.tensor(gather(&map, n, shape), 9 * shape.input);
             let next = self.dense(i + 1, &gathered, true);
@@ -136,7 +141,7 @@ impl Weights {
         }
         let flat = map.len() / n;
         let flattened = self.tensor(map.clone(), flat);
-        let features = self.dense(4, &flattened, true);
+        let features = self.dense(TO_FEATURES, &flattened, true);
         let mut joined = Vec::with_capacity(n * (FEATURES + 1));
         for (row, speed) in features.chunks_exact(FEATURES).zip(&chunk.speed) {
             joined.extend_from_slice(row);
@@ -148,12 +153,11 @@ impl Weights {
             mask(&mut hidden, &chunk.branch);
             hidden
         };
-        // Layers 5 to 8 are regression hidden, regression, class hidden, classes.
-        let (hidden_r, hidden_c) = (masked(5), masked(7));
+        let (hidden_r, hidden_c) = (masked(REGRESSION - 1), masked(CLASSES - 1));
         let (input_r, input_c) =
             (self.tensor(hidden_r.clone(), WIDE), self.tensor(hidden_c.clone(), WIDE));
-        let regression = self.dense(6, &input_r, false);
-        let logits = self.dense(8, &input_c, false);
+        let regression = self.dense(REGRESSION, &input_r, false);
+        let logits = self.dense(CLASSES, &input_c, false);
 
         // Loss.
         let mut sum = 0.0;
@@ -167,11 +171,12 @@ impl Weights {
         }
 
         // Backward.
-        let mut layers = vec![(Vec::new(), Vec::new()); 9];
+        let mut layers = vec![(Vec::new(), Vec::new()); CLASSES + 1];
         let mut d_joined = vec![0.0; n * (FEATURES + 1)];
-        for (out, hidden, input, d, width) in
-            [(6, &hidden_r, input_r, d_regression, 1), (8, &hidden_c, input_c, d_logits, BIN_COUNT)]
-        {
+        for (out, hidden, input, d, width) in [
+            (REGRESSION, &hidden_r, input_r, d_regression, 1),
+            (CLASSES, &hidden_c, input_c, d_logits, BIN_COUNT),
+        ] {
             let d = self.dense_backward(&mut layers, out, &input, d, width);
             let mut d = values(d.matmul(self.layers[out].0.clone().transpose()));
             rectified(&mut d, hidden);
@@ -182,8 +187,8 @@ impl Weights {
         let mut d: Vec<f32> =
             d_joined.chunks_exact(FEATURES + 1).flat_map(|row| &row[..FEATURES]).copied().collect();
         rectified(&mut d, &features);
-        let d = self.dense_backward(&mut layers, 4, &flattened, d, FEATURES);
-        let mut d = values(d.matmul(self.layers[4].0.clone().transpose()));
+        let d = self.dense_backward(&mut layers, TO_FEATURES, &flattened, d, FEATURES);
+        let mut d = values(d.matmul(self.layers[TO_FEATURES].0.clone().transpose()));
         rectified(&mut d, &map);
         for (i, shape) in self.shapes.iter().enumerate().rev() {
             let dy = self.dense_backward(&mut layers, i + 1, &columns[i], d, shape.output);
@@ -234,8 +239,8 @@ impl Weights {
 
 fn order(layer: usize, dims: &[usize]) -> Order {
     match (layer, dims) {
-        (4, [inputs, _]) => {
-            let channels = PilotNet::CHANNELS[3];
+        (TO_FEATURES, [inputs, _]) => {
+            let channels = PilotNet::CHANNELS[CONVS];
             Order::Maps { channels, pixels: inputs / channels }
         }
         (_, [output, input, rows, columns]) => {
