@@ -7,6 +7,7 @@
 
 mod backend;
 mod error;
+mod init;
 pub mod net;
 mod pack;
 mod policy;

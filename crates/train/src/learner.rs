@@ -187,6 +187,8 @@ impl Gradients {
     ) -> (f32, Vec<f32>) {
         let first = step * batch as u64;
         if !matches!(self.net, Net::PilotNet(_)) {
+            // Their dropout draws from the device's own generator.
+            Device::flex().seed(source.seed.wrapping_add(step));
             return autodiff_gradient(&self.net, values, &source.batch(first, batch), loss);
         }
         let weights = Weights::new(values, &self.slots, self.size.0, self.size.1);

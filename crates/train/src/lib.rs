@@ -13,6 +13,7 @@ mod options;
 mod params;
 mod pilot;
 mod synthetic;
+mod train;
 
 pub use builder::{DatasetBuilder, RawFrame};
 pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
@@ -22,3 +23,4 @@ pub use learner::{fit, worker_pools};
 pub use loss::{Loss, LossOutput};
 pub use options::{Progress, TrainError, TrainOptions, TrainSummary};
 pub use synthetic::synthetic;
+pub use train::{calibrate_on, evaluate_pack, predict_pack, starting_card, train_on};

@@ -192,16 +192,6 @@ pub enum TrainError {
         /// Which.
         path: PathBuf,
     },
-    /// Published weights do not fit.
-    #[error("the initial weights do not fit {architecture}: {message}: {path}")]
-    Init {
-        /// The backbone.
-        architecture: &'static str,
-        /// Why.
-        message: String,
-        /// The file.
-        path: PathBuf,
-    },
     /// A file cannot be written.
     #[error("cannot write: {source}: {path}")]
     Io {
