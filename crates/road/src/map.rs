@@ -100,7 +100,7 @@ impl RoadMap {
         // CARLA begins this little after the start and ends as little before the end.
         let margin = 10.0 * f64::EPSILON;
         let mut out = Vec::new();
-        for (r, (road, info)) in self.model.roads.iter().zip(&self.infos).enumerate() {
+        for (road, info) in self.model.roads.iter().zip(&self.infos) {
             let mut s = margin;
             while s < road.length - margin {
                 let n = road.sections.partition_point(|x| x.s0 <= s).saturating_sub(1);
@@ -108,14 +108,14 @@ impl RoadMap {
                 for lane in section.lanes().filter(|l| l.plain_driving) {
                     let p = sample(road, section, lane.id, s);
                     out.push(Waypoint {
-                        road_id: self.infos.get(r).map_or(0, |_| info.id),
+                        road_id: info.id,
                         section: n as u32,
                         lane: lane.id,
                         s_m: s,
                         x_m: p.x,
                         y_m: p.y,
                         z_m: p.z,
-                        yaw_rad: wrap(p.yaw),
+                        yaw_rad: wrap(road.carla_yaw(section, lane.id, s)),
                     });
                 }
                 s += spacing;

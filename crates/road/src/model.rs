@@ -166,6 +166,15 @@ impl Road {
         }
     }
 
+    /// Yaw of a lane's centre as CARLA reckons it for waypoints: heading plus slope of the lane,
+    /// which differs from the true direction by up to a degree where widths change in bends.
+    pub fn carla_yaw(&self, section: &Section, lane: i32, s: f64) -> f64 {
+        let [inner, outer] = self.edges(section, lane, s);
+        let slope = 0.5 * (inner[1] + outer[1]);
+        let back = if self.runs_forward(lane) { 0.0 } else { std::f64::consts::PI };
+        back - (self.plan_at(s).hdg + slope)
+    }
+
     /// Road s within a section where anything may change abruptly, ends included, rising.
     pub fn breaks(&self, section: &Section) -> Vec<f64> {
         let lanes = || section.left.iter().chain(&section.right);
