@@ -1,1 +1,4 @@
 //! The embedded world: vehicle, camera, weather, expert, traffic.
+
+pub mod camera;
+pub mod weather;
