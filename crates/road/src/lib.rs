@@ -4,10 +4,21 @@
 //! against OpenDRIVE), z up, yaw clockwise seen from above, metres and radians.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod curve;
 mod draw;
 mod error;
+mod graph;
+mod grid;
+mod lanes;
+mod lay;
+mod locate;
 mod map;
+mod model;
+mod plan;
+mod poly;
+mod reader;
 mod route;
+mod strips;
 mod types;
 
 pub use draw::draw_svg;
