@@ -5,9 +5,10 @@ use std::sync::Arc;
 use caril_core::{CameraSpec, CounterRng, NavCommand, Pacing};
 use caril_road::{RoadMap, Route, RouteError};
 
+use crate::camera::Scene;
 use crate::disturb::Disturbance;
-use crate::picture::{Scene, Weather};
 use crate::stream::StreamFaultSpec;
+use crate::weather::Weather;
 
 /// Everything that decides an episode, to the bit.
 #[derive(Clone)]

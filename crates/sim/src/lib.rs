@@ -5,24 +5,26 @@
 //! [`SimWorld`] is the [`caril_core::World`]; everything else is what it is made of.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod camera;
 mod config;
 pub mod contact;
 pub mod disturb;
 pub mod expert;
 mod judge;
 mod math;
-mod picture;
 pub mod plan;
 mod sight;
 pub mod stream;
 mod summary;
 pub mod traffic;
 pub mod vehicle;
+pub mod weather;
 mod world;
 
+pub use camera::Scene;
 pub use config::{RouteSpec, SimConfig, SimError, turns};
 pub use disturb::Disturbance;
-pub use picture::{Scene, Weather};
 pub use stream::{StreamFault, StreamFaultSpec};
 pub use summary::{Summary, drive_expert};
-pub use world::SimWorld;
+pub use weather::Weather;
+pub use world::{GOAL_M, SimWorld, WATCHDOG_S};
