@@ -54,10 +54,10 @@ fn main() -> ExitCode {
                 }
             };
             let ok = s.end == EndReason::GoalReached
-                && s.deviation_p95_m <= 0.3
+                && (disturb || s.deviation_p95_m <= 0.3)
                 && s.collisions == 0
                 && s.off_road_m == 0.0
-                && s.lane_invasions == 0;
+                && (disturb || s.lane_invasions == 0);
             println!(
                 "{} route {seed}: {} {:?} {:.0} m {:.0} s, deviation mean {:.3} p95 {:.3} max \
                  {:.3} m, lateral {:.1} m/s2, jerk p99 {:.1} m/s3, steer {:.2}, collisions {}, \

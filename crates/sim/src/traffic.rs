@@ -180,6 +180,16 @@ impl Traffic {
         })
     }
 
+    /// Whether a car is in the junction or has reserved it.
+    pub fn holds(&self, junction: u32) -> bool {
+        self.cars.iter().any(|c| self.has(c, junction))
+    }
+
+    fn has(&self, car: &TrafficCar, junction: u32) -> bool {
+        let lane = car.lanes[0].and_then(|l| self.lanes.get(l as usize));
+        car.holds == Some(junction) || lane.is_some_and(|l| l.junction == Some(junction))
+    }
+
     /// Moves all cars by `dt_s`. Allocates nothing.
     pub fn advance(&mut self, dt_s: f64, ego: &EgoView) {
         for i in 0..self.cars.len() {
@@ -293,6 +303,15 @@ impl Traffic {
                 at -= lane.length_m;
                 q += 1;
             };
+            // Who has reserved but can still stop leaves the junction to the ego.
+            let gap = d - HALF_LENGTH_M;
+            if let Some(j) = lane.junction
+                && car.holds == Some(j)
+                && ego.junction == Some(j)
+                && gap > 0.5 + v * v / 6.0
+            {
+                car.holds = None;
+            }
             if let Some(j) = lane.junction
                 && car.holds != Some(j)
                 && entered != Some(j)
@@ -347,14 +366,8 @@ impl Traffic {
     }
 
     fn is_held(&self, i: usize, junction: u32, ego: &EgoView) -> bool {
-        ego.junction == Some(junction)
-            || self.cars.iter().enumerate().any(|(k, c)| {
-                k != i
-                    && (c.holds == Some(junction)
-                        || c.lanes[0]
-                            .and_then(|l| self.lanes.get(l as usize))
-                            .is_some_and(|l| l.junction == Some(junction)))
-            })
+        let mut others = self.cars.iter().enumerate().filter(|(k, _)| *k != i);
+        ego.junction == Some(junction) || others.any(|(_, c)| self.has(c, junction))
     }
 }
 

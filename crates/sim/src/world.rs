@@ -172,7 +172,7 @@ impl SimWorld {
         let ego = EgoView {
             pose: self.pose,
             speed_mps: self.car.speed_mps,
-            junction: self.junction_ahead(),
+            junction: self.junction_ahead().map(|(j, _)| j),
         };
         self.traffic.advance(self.dt_s, &ego);
         self.collide();
@@ -225,24 +225,35 @@ impl SimWorld {
         self.frame_limit.filter(|n| self.frame > *n).map(|_| EndReason::FrameLimit)
     }
 
-    fn junction_ahead(&self) -> Option<u32> {
+    /// The junction that the car is in or coming to, and the way to its begin, metres.
+    fn junction_ahead(&self) -> Option<(u32, f64)> {
         let s = self.judge.place.s_m;
-        // As far ahead as it takes to stop gently.
-        let reach = 8.0 + 0.25 * self.car.speed_mps * self.car.speed_mps;
+        // Four seconds ahead: who is in it has time to leave.
+        let reach = 12.0 + 4.0 * self.car.speed_mps;
         let mut d = -4.0;
         while d < reach {
             let p = self.route.at(s + d);
             if p.in_junction {
-                return traffic::junction_of(&self.map, p.lane);
+                return traffic::junction_of(&self.map, p.lane).map(|j| (j, d));
             }
             d += 2.0;
         }
         None
     }
 
-    /// The nearest other car on the way ahead.
+    /// What the expert must keep a distance to on the way ahead.
     fn leader(&self) -> Option<Leader> {
         let mut best: Option<Leader> = None;
+        if self.traffic.cars().is_empty() {
+            return None;
+        }
+        // A junction with another car in it is waited for.
+        if let Some((junction, d)) = self.junction_ahead()
+            && d > LENGTH_M / 2.0
+            && self.traffic.holds(junction)
+        {
+            best = Some(Leader { gap_m: (d - LENGTH_M / 2.0).max(0.05), speed_mps: 0.0 });
+        }
         for other in self.traffic.cars() {
             let (dx, dy) = (other.pose.x_m - self.car.x_m, other.pose.y_m - self.car.y_m);
             if dx * dx + dy * dy > 50.0 * 50.0 || (other.pose.z_m - self.pose.z_m).abs() > 4.0 {
@@ -459,7 +470,8 @@ impl World for SimWorld {
         }
         self.describe(frame);
         frame.received_ns = frame.sim_time_ns;
-        self.sight.take(frame, &self.pose, &self.traffic, self.frame, self.time_s());
+        let time_s = self.time_s();
+        self.sight.take(frame, &self.pose, &self.traffic, time_s);
         Observation::plain(Observed::Fresh)
     }
 
