@@ -13,8 +13,6 @@ pub const SPAWN_CLEAR_M: f64 = 25.0;
 const QUEUE: usize = 6;
 const LOOK_M: f64 = 45.0;
 const HALF_LENGTH_M: f64 = LENGTH_M / 2.0;
-/// The centres of two cars side by side in neighbouring lanes are further apart than this.
-const CORRIDOR_M: f64 = 2.2;
 const STEP_M: f64 = 1.0;
 
 /// One other car.
@@ -32,6 +30,9 @@ pub struct TrafficCar {
     wish: f64,
     /// Junction that it has reserved.
     holds: Option<u32>,
+    /// Whether it has been inside since it reserved, and the way since it left, metres.
+    entered: bool,
+    clear_m: f64,
 }
 
 impl TrafficCar {
@@ -92,12 +93,53 @@ pub struct Traffic {
     rng: CounterRng,
 }
 
-/// Junction of a lane, if it lies in one.
-pub fn junction_of(map: &RoadMap, lane: LaneKey) -> Option<u32> {
-    if !map.is_junction(lane) {
-        return None;
+/// Junctions nearer to each other than this are one: a car that waits between them would stand in
+/// the way of those that leave the first.
+const LINK_M: f64 = 20.0;
+
+/// Gives junctions that are near to each other, and the lanes between them, one number.
+fn join_junctions(lanes: &mut [Lane]) {
+    fn root(of: &[u32], mut j: u32) -> u32 {
+        while let Some(&up) = of.get(j as usize)
+            && up != j
+        {
+            j = up;
+        }
+        j
     }
-    map.roads().get(lane.road as usize).and_then(|r| r.junction)
+    let count = lanes.iter().filter_map(|l| l.junction).max().map_or(0, |j| j + 1);
+    let mut of: Vec<u32> = (0..count).collect();
+    let mut links: Vec<(u32, u32)> = Vec::new();
+    // Ways of at most LINK_M from each junction: (lane, length so far, lanes of the way).
+    for from in lanes.iter() {
+        let Some(junction) = from.junction else { continue };
+        let mut open: Vec<(u32, f64, Vec<u32>)> =
+            from.next.iter().map(|n| (*n, 0.0, Vec::new())).collect();
+        while let Some((i, length, mut way)) = open.pop() {
+            let Some(lane) = lanes.get(i as usize) else { continue };
+            if let Some(other) = lane.junction {
+                let (a, b) = (root(&of, junction), root(&of, other));
+                if let Some(slot) = of.get_mut(a.max(b) as usize) {
+                    *slot = a.min(b);
+                }
+                links.extend(way.iter().map(|l| (*l, junction)));
+                continue;
+            }
+            let length = length + lane.length_m;
+            if length < LINK_M && way.len() < 8 {
+                way.push(i);
+                open.extend(lane.next.iter().map(|n| (*n, length, way.clone())));
+            }
+        }
+    }
+    for (i, junction) in links {
+        if let Some(lane) = lanes.get_mut(i as usize) {
+            lane.junction = Some(junction);
+        }
+    }
+    for lane in lanes {
+        lane.junction = lane.junction.map(|j| root(&of, j));
+    }
 }
 
 impl Traffic {
@@ -119,11 +161,15 @@ impl Traffic {
             traffic.lanes.push(Lane {
                 key,
                 length_m,
-                junction: junction_of(map, key),
+                junction: map
+                    .is_junction(key)
+                    .then(|| map.roads().get(key.road as usize).and_then(|r| r.junction))
+                    .flatten(),
                 rails: rails.collect(),
                 next: next.collect(),
             });
         }
+        join_junctions(&mut traffic.lanes);
         traffic.cars.reserve(count as usize);
         for _ in 0..count {
             for _ in 0..40 {
@@ -177,7 +223,15 @@ impl Traffic {
             along_m,
             wish,
             holds: None,
+            entered: false,
+            clear_m: 0.0,
         })
+    }
+
+    /// Junction (or group of junctions) that a lane belongs to; `None` without traffic.
+    pub fn junction_of(&self, lane: LaneKey) -> Option<u32> {
+        let i = self.lanes.binary_search_by_key(&lane, |l| l.key).ok()?;
+        self.lanes.get(i)?.junction
     }
 
     /// Whether a car is in the junction or has reserved it.
@@ -209,12 +263,15 @@ impl Traffic {
                 car.along_m = car.along_m.min(lane.length_m);
                 car.pose = lane.at(car.along_m).pose();
                 // Gives a junction back when the rear bumper has left it.
-                if let Some(j) = car.holds
-                    && lane.junction != Some(j)
-                    && car.along_m > HALF_LENGTH_M + 1.0
-                    && self.approach(&car, j).is_none()
-                {
-                    car.holds = None;
+                if car.holds.is_some() && lane.junction == car.holds {
+                    car.entered = true;
+                    car.clear_m = 0.0;
+                } else if car.entered {
+                    car.clear_m += car.speed_mps * dt_s;
+                    if car.clear_m > HALF_LENGTH_M + 1.0 {
+                        car.entered = false;
+                        car.holds = None;
+                    }
                 }
             }
             if let Some(slot) = self.cars.get_mut(i) {
@@ -263,22 +320,6 @@ impl Traffic {
         }
     }
 
-    /// Free way from the car's centre to the begin of a junction ahead, metres.
-    fn approach(&self, car: &TrafficCar, junction: u32) -> Option<f64> {
-        let mut d = -car.along_m;
-        for l in car.lanes.iter().flatten() {
-            let lane = self.lanes.get(*l as usize)?;
-            if lane.junction == Some(junction) {
-                return Some(d);
-            }
-            d += lane.length_m;
-            if d > LOOK_M {
-                return None;
-            }
-        }
-        None
-    }
-
     fn accel(&self, i: usize, car: &mut TrafficCar, ego: &EgoView) -> f64 {
         let v = car.speed_mps;
         let mut accel = f64::INFINITY;
@@ -287,7 +328,9 @@ impl Traffic {
         let mut at = car.along_m;
         let mut q = 0;
         let mut wish = f64::INFINITY;
-        let mut entered: Option<u32> = None;
+        // Who is in a junction already goes on.
+        let inside = car.lanes[0].and_then(|l| self.lanes.get(l as usize));
+        let mut entered = inside.and_then(|l| l.junction);
         'ahead: while d < LOOK_M {
             let lane = loop {
                 let lane = car.lanes.get(q).copied().flatten();
@@ -303,26 +346,22 @@ impl Traffic {
                 at -= lane.length_m;
                 q += 1;
             };
-            // Who has reserved but can still stop leaves the junction to the ego.
-            let gap = d - HALF_LENGTH_M;
             if let Some(j) = lane.junction
-                && car.holds == Some(j)
-                && ego.junction == Some(j)
-                && gap > 0.5 + v * v / 6.0
-            {
-                car.holds = None;
-            }
-            if let Some(j) = lane.junction
-                && car.holds != Some(j)
                 && entered != Some(j)
             {
                 entered = Some(j);
+                let gap = d - HALF_LENGTH_M;
+                // Who has reserved but can still stop leaves the junction to the ego.
+                if ego.junction == Some(j) && gap > 0.5 + v * v / 6.0 && car.holds == Some(j) {
+                    car.holds = None;
+                }
                 // Near enough to take it, if nobody has it.
                 let near = d < 8.0 + v * v / 4.0;
-                if near && car.holds.is_none() && !self.is_held(i, j, ego) {
+                if car.holds.is_none() && near && !self.is_held(i, j, ego) {
                     car.holds = Some(j);
-                } else {
-                    let line = Leader { gap_m: d - HALF_LENGTH_M, speed_mps: 0.0 };
+                }
+                if car.holds != Some(j) {
+                    let line = Leader { gap_m: gap, speed_mps: 0.0 };
                     accel = accel.min(follow_accel(v, 30.0, line));
                     break;
                 }
@@ -330,30 +369,26 @@ impl Traffic {
             let here = lane.at(at);
             let allowed = here.speed_mps * car.wish;
             wish = wish.min((allowed * allowed + 2.0 * 1.5 * d).sqrt());
-            let ahead = d > 0.5;
-            let blocked = |pose: &Pose, speed: f64| -> Option<f64> {
-                let (dx, dy) = (pose.x_m - here.x_m, pose.y_m - here.y_m);
-                if dx * dx + dy * dy > 9.0 || (pose.z_m - here.z_m).abs() > 3.0 {
-                    return None;
-                }
-                let (s, c) = (libm::sin(here.yaw_rad), libm::cos(here.yaw_rad));
-                let across = (-dx * s + dy * c).abs();
-                let turn = wrap_angle(pose.yaw_rad - here.yaw_rad);
-                // A body across the way is as broad as it is long.
-                let reach = libm::fabs(libm::sin(turn)) * (HALF_LENGTH_M - WIDTH_M / 2.0);
-                (across < CORRIDOR_M + reach).then(|| (speed * libm::cos(turn)).max(0.0))
-            };
-            if ahead {
-                let others = self.cars.iter().enumerate().filter(|(k, _)| *k != i);
-                let mut lead = blocked(&ego.pose, ego.speed_mps);
-                for (_, c) in others {
-                    if let Some(s) = blocked(&c.pose, c.speed_mps) {
-                        lead = Some(lead.map_or(s, |l| l.min(s)));
+            if d > 0.5 {
+                // Where the car will be: whatever stands there is in the way.
+                let mut there = footprint(&here.pose());
+                there.half_width_m += 0.25;
+                let lead = |pose: &Pose, speed: f64| -> Option<f64> {
+                    let (dx, dy) = (pose.x_m - here.x_m, pose.y_m - here.y_m);
+                    if dx * dx + dy * dy > 30.0 {
+                        return None;
+                    }
+                    there.overlap(&footprint(pose), 0.0)?;
+                    Some((speed * libm::cos(pose.yaw_rad - here.yaw_rad)).max(0.0))
+                };
+                let mut slowest = lead(&ego.pose, ego.speed_mps);
+                for (_, c) in self.cars.iter().enumerate().filter(|(k, _)| *k != i) {
+                    if let Some(s) = lead(&c.pose, c.speed_mps) {
+                        slowest = Some(slowest.map_or(s, |l| l.min(s)));
                     }
                 }
-                if let Some(speed_mps) = lead {
-                    let gap = d - LENGTH_M;
-                    let leader = Leader { gap_m: gap.max(0.05), speed_mps };
+                if let Some(speed_mps) = slowest {
+                    let leader = Leader { gap_m: d, speed_mps };
                     accel = accel.min(follow_accel(v, 30.0, leader));
                     break;
                 }

@@ -49,6 +49,8 @@ pub struct SimWorld {
     traffic: Traffic,
     noise: Option<SteerNoise>,
     action: ExpertAction,
+    /// Junction that others leave to the ego.
+    claim: Option<u32>,
     sight: Sight,
     frame: u64,
     held: Command,
@@ -122,6 +124,7 @@ impl SimWorld {
             traffic,
             noise,
             action: ExpertAction::default(),
+            claim: None,
             sight,
             frame: 1,
             held: Command::default(),
@@ -169,11 +172,7 @@ impl SimWorld {
         }
         let ground = Ground { pitch_rad: self.pose.pitch_rad, friction: self.friction };
         self.car.advance(&pedals, &ground, self.dt_s);
-        let ego = EgoView {
-            pose: self.pose,
-            speed_mps: self.car.speed_mps,
-            junction: self.junction_ahead().map(|(j, _)| j),
-        };
+        let ego = EgoView { pose: self.pose, speed_mps: self.car.speed_mps, junction: self.claim };
         self.traffic.advance(self.dt_s, &ego);
         self.collide();
         self.judge.look(&self.map, &self.route, &self.car, &mut self.pose, self.dt_s);
@@ -185,7 +184,8 @@ impl SimWorld {
 
     /// What follows from a new state: expert, end, hash.
     fn finish_tick(&mut self) {
-        let leader = self.leader();
+        let (leader, claim) = self.look_ahead();
+        self.claim = claim;
         self.action = expert::act(&self.plan, &self.car, self.judge.place, leader, self.dt_s);
         self.ended = self.end();
         let c = &self.car;
@@ -233,46 +233,54 @@ impl SimWorld {
         let mut d = -4.0;
         while d < reach {
             let p = self.route.at(s + d);
-            if p.in_junction {
-                return traffic::junction_of(&self.map, p.lane).map(|j| (j, d));
+            if let Some(j) = self.traffic.junction_of(p.lane) {
+                return Some((j, d));
             }
             d += 2.0;
         }
         None
     }
 
-    /// What the expert must keep a distance to on the way ahead.
-    fn leader(&self) -> Option<Leader> {
-        let mut best: Option<Leader> = None;
+    /// What the expert must keep a distance to on the way ahead, and the junction that the car
+    /// claims for itself.
+    fn look_ahead(&self) -> (Option<Leader>, Option<u32>) {
         if self.traffic.cars().is_empty() {
-            return None;
+            return (None, None);
         }
-        // A junction with another car in it is waited for.
-        if let Some((junction, d)) = self.junction_ahead()
-            && d > LENGTH_M / 2.0
-            && self.traffic.holds(junction)
-        {
-            best = Some(Leader { gap_m: (d - LENGTH_M / 2.0).max(0.05), speed_mps: 0.0 });
-        }
+        let s = self.judge.place.s_m;
+        let mut best: Option<Leader> = None;
         for other in self.traffic.cars() {
             let (dx, dy) = (other.pose.x_m - self.car.x_m, other.pose.y_m - self.car.y_m);
-            if dx * dx + dy * dy > 50.0 * 50.0 || (other.pose.z_m - self.pose.z_m).abs() > 4.0 {
+            if dx * dx + dy * dy > 50.0 * 50.0 {
                 continue;
             }
-            let (s, lateral) =
-                self.route.project(other.pose.x_m, other.pose.y_m, self.judge.place.s_m + 20.0);
-            let ahead = s - self.judge.place.s_m;
-            let turn = other.pose.yaw_rad - self.route.at(s).yaw_rad;
-            let reach = 2.0 + 1.4 * libm::fabs(libm::sin(turn));
-            if ahead > 0.5 && lateral.abs() < reach && s < self.route.length_m() {
-                let gap_m = (ahead - LENGTH_M).max(0.05);
-                let speed_mps = (other.speed_mps * libm::cos(turn)).max(0.0);
-                if best.is_none_or(|b| gap_m < b.gap_m) {
-                    best = Some(Leader { gap_m, speed_mps });
+            let body = traffic::footprint(&other.pose);
+            let mut d = 1.0;
+            while d < best.map_or(45.0, |b| b.gap_m).min(self.route.length_m() - s) {
+                let p = self.route.at(s + d);
+                let pose =
+                    Pose { x_m: p.x_m, y_m: p.y_m, z_m: p.z_m, yaw_rad: p.yaw_rad, ..self.pose };
+                let mut there = traffic::footprint(&pose);
+                there.half_width_m += 0.25;
+                if there.overlap(&body, 0.0).is_some() {
+                    let along = other.speed_mps * libm::cos(other.pose.yaw_rad - p.yaw_rad);
+                    best = Some(Leader { gap_m: d, speed_mps: along.max(0.0) });
+                    break;
                 }
+                d += 1.0;
             }
         }
-        best
+        let Some((junction, d)) = self.junction_ahead() else { return (best, None) };
+        let gap_m = (d - LENGTH_M / 2.0).max(0.05);
+        if best.is_some_and(|b| b.gap_m < gap_m) {
+            // Behind another car: that one's turn.
+            return (best, None);
+        }
+        // A junction with another car in it is waited for.
+        if d > LENGTH_M / 2.0 && self.traffic.holds(junction) {
+            best = Some(Leader { gap_m, speed_mps: 0.0 });
+        }
+        (best, Some(junction))
     }
 
     /// Counts contacts and keeps the car out of what it hits.
