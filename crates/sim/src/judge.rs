@@ -93,8 +93,8 @@ impl Judge {
             let [fl, fr, rl, rr] = heights;
             let pitch = libm::atan2((fl + fr - rl - rr) / 2.0, WHEELBASE_M);
             let roll = libm::atan2((fl + rl - fr - rr) / 2.0, TRACK_M);
-            // Springs: steps such as kerbs take some 50 ms.
-            let share = 1.0 - libm::exp(-dt_s / 0.05);
+            // Springs: steps (kerbs, lanes that do not quite meet) take some 150 ms.
+            let share = 1.0 - libm::exp(-dt_s / 0.15);
             pose.z_m = hint + share * ((fl + fr + rl + rr) / 4.0 - hint);
             pose.pitch_rad += share * (pitch - pose.pitch_rad);
             pose.roll_rad += share * (roll - pose.roll_rad);
