@@ -78,7 +78,7 @@ pub fn effect(faults: &[StreamFaultSpec], seed: u64, frame_id: u64) -> StreamEff
         match spec.fault {
             // A block's first picture is always new, so that there is something to freeze at.
             StreamFault::Freeze => {
-                e.frozen |= !frame_id.is_multiple_of(20) && chance(20, 1) < severity
+                e.frozen |= !frame_id.is_multiple_of(20) && chance(20, 1) < severity;
             }
             StreamFault::Black => e.black |= chance(10, 2) < severity,
             StreamFault::Drop => e.dropped |= chance(1, 3) < 0.9 * severity,
