@@ -7,7 +7,7 @@ use crate::math::wrap_angle;
 use crate::plan::RoutePlan;
 use crate::vehicle::{
     AXLE_STIFFNESS_NPRAD, FULL_BRAKE_MPS2, GRAVITY_MPS2, MASS_KG, Pedals, STEER_LAG_S, Vehicle,
-    WHEEL_ANGLE_MAX_RAD, WHEELBASE_M, drag_mps2, engine_drag_mps2, full_throttle_mps2,
+    WHEEL_ANGLE_MAX_RAD, WHEELBASE_M, drag_mps2, engine_drag_mps2, full_throttle_mps2, slip_share,
 };
 
 /// Lateral acceleration that the expert's steer may ask for, m/s².
@@ -59,8 +59,8 @@ pub fn act(
     // What is asked now acts after half a period, the actuator's lag and, at speed, the tyres'.
     let ahead = plan.at(place.s_m + v * (STEER_LAG_S + 0.5 * period_s + 0.002 * v));
 
-    // Slip of the axles in the bend turns the body inwards.
-    let slip = MASS_KG * v * v * here.curvature_1pm / (2.0 * AXLE_STIFFNESS_NPRAD);
+    // Slip of the axles in the bend turns the body inwards, where the model has slip.
+    let slip = slip_share(v) * MASS_KG * v * v * here.curvature_1pm / (2.0 * AXLE_STIFFNESS_NPRAD);
     let heading = wrap_angle(car.yaw_rad - here.heading_rad - slip);
     let reach = 3.0 + 0.55 * v;
     let approach = -APPROACH_MAX_RAD

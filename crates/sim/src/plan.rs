@@ -15,9 +15,9 @@ pub const PLAN_DECEL_MPS2: f64 = 2.0;
 
 const STEP_M: f64 = Route::SPACING_M;
 const HALF_BASE_M: f64 = WHEELBASE_M / 2.0;
-/// The steer ramps over so many seconds into a bend: 2 m/s² in 0.5 s is a jerk of 4 m/s³.
-const RAMP_S: f64 = 0.5;
-const RAMP_MIN_M: f64 = 1.5;
+/// The steer ramps over so many seconds into a bend: 2 m/s² in 0.65 s is a jerk of 3 m/s³.
+const RAMP_S: f64 = 0.65;
+const RAMP_MIN_M: f64 = 2.0;
 
 /// One planned point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -26,7 +26,7 @@ pub struct PlanPoint {
     pub speed_mps: f64,
     /// Change of that speed along the route, 1/s.
     pub speed_slope_1ps: f64,
-    /// Curvature averaged over half a second's way, right positive, 1/m.
+    /// Curvature averaged over 0.65 s of way, right positive, 1/m.
     pub curvature_1pm: f64,
     /// Wheel angle that keeps the origin on the centre, without slip, radians.
     pub wheel_rad: f64,

@@ -92,6 +92,11 @@ pub fn engine_drag_mps2(throttle: f64) -> f64 {
     0.25 * (1.0 - 10.0 * throttle).max(0.0)
 }
 
+/// How much of the dynamic model counts, [0, 1]; the rest is kinematic, without slip.
+pub(crate) fn slip_share(speed_mps: f64) -> f64 {
+    smoothstep(3.0, 6.0, speed_mps)
+}
+
 impl Vehicle {
     /// Drives for `dt_s` seconds in internal steps of at most 5 ms.
     pub fn advance(&mut self, pedals: &Pedals, ground: &Ground, dt_s: f64) {
@@ -122,7 +127,7 @@ impl Vehicle {
         let limit = grip / u.max(0.1);
         let yaw_rate_kin = (u * tan_wheel / WHEELBASE_M).clamp(-limit, limit);
         let lateral_kin = yaw_rate_kin * HALF_BASE_M;
-        let blend = smoothstep(3.0, 6.0, u);
+        let blend = slip_share(u);
         let mut scrub = 0.0;
         if blend > 0.0 {
             // Friction circle: what brakes cannot steer.

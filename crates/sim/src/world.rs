@@ -146,7 +146,8 @@ impl SimWorld {
 
     /// Drives on by one period. Without a command the last one is held; after
     /// [`WATCHDOG_S`] without one the plant brakes by itself. A command with a number that is
-    /// not finite or out of range counts as none. Does nothing once the episode has ended.
+    /// not finite or out of range counts as none. The pulses of [`SimConfig::disturbance`] are
+    /// added here: commands and labels stay clean. Does nothing once the episode has ended.
     pub fn tick(&mut self, command: Option<&Command>) {
         if self.ended.is_some() {
             return;
