@@ -1,0 +1,259 @@
+//! The software camera: what a pinhole camera on a vehicle sees of a [`Scene`].
+//!
+//! A frame is drawn in two passes. The first finds which triangle each pixel sees (depth test,
+//! no shading); the second shades runs of pixels of one triangle with a shader that knows the
+//! pixel's footprint in metres, so that markings and textures are filtered instead of crawling.
+//! Everything is plain `f32` arithmetic in a fixed order: the same inputs give the same bits.
+
+mod ground;
+mod look;
+mod mesh;
+mod noise;
+mod raster;
+mod scene;
+mod shade;
+mod sky;
+mod terrain;
+mod view;
+
+use caril_core::{CameraSpec, Image, PixelOrder, Pose};
+use multiversion::multiversion;
+
+use self::mesh::{Reach, Tri};
+use self::raster::{Raster, ready};
+pub use self::scene::{Obstacle, Scene};
+use self::shade::Shader;
+use self::sky::Sky;
+use self::terrain::{CHUNK_NODES, LEVELS};
+use self::view::View;
+use crate::weather::Weather;
+
+/// Another car, drawn per frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BodyPose {
+    /// Pose of its origin: on the ground, in the middle.
+    pub pose: Pose,
+    /// Length, metres.
+    pub length_m: f32,
+    /// Width, metres.
+    pub width_m: f32,
+    /// Height, metres.
+    pub height_m: f32,
+    /// Paint, red green blue.
+    pub color: [u8; 3],
+}
+
+/// A camera with its buffers. Renders without allocating after the first frame.
+pub struct Camera {
+    spec: CameraSpec,
+    raster: Raster,
+    corners: Vec<[f32; 3]>,
+    pixels: Vec<u32>,
+}
+
+impl Camera {
+    /// A camera of a (valid) specification.
+    pub fn new(spec: CameraSpec) -> Self {
+        Self { spec, raster: Raster::default(), corners: Vec::new(), pixels: Vec::new() }
+    }
+
+    /// Its specification.
+    pub fn spec(&self) -> &CameraSpec {
+        &self.spec
+    }
+
+    /// Draws what the camera sees into `out`, which takes the specification's size and order.
+    /// `time_s` moves rain and clouds.
+    pub fn render(
+        &mut self,
+        scene: &Scene,
+        weather: &Weather,
+        vehicle_pose: &Pose,
+        bodies: &[BodyPose],
+        time_s: f64,
+        out: &mut Image,
+    ) {
+        let _ = bodies;
+        let view = View::new(&self.spec, &self.spec.mount, vehicle_pose);
+        draw(self, scene, weather, &view, time_s);
+        self.deliver(out);
+    }
+
+    fn deliver(&self, out: &mut Image) {
+        out.width = self.spec.width;
+        out.height = self.spec.height;
+        out.order = self.spec.order;
+        out.data.resize(self.spec.image_bytes(), 0);
+        match self.spec.order {
+            PixelOrder::Bgra => {
+                for (o, p) in out.data.chunks_exact_mut(4).zip(&self.pixels) {
+                    o.copy_from_slice(&p.to_le_bytes());
+                }
+            }
+            PixelOrder::Rgb => {
+                for (o, p) in out.data.chunks_exact_mut(3).zip(&self.pixels) {
+                    let [b, g, r, _] = p.to_le_bytes();
+                    o.copy_from_slice(&[r, g, b]);
+                }
+            }
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2", "x86_64+sse4.1"))]
+fn draw(camera: &mut Camera, scene: &Scene, weather: &Weather, view: &View, time_s: f64) {
+    let Camera { raster, corners, pixels, .. } = camera;
+    let [width, height] = view.size;
+    raster.clear(width, height);
+    pixels.resize(width * height, 0xFF00_0000);
+    // What the haze has swallowed need not be drawn.
+    let reach = 4.5 / weather.fog_1pm;
+    chunks(raster, corners, scene, view, reach);
+    land(raster, scene, view, reach);
+    let sky = Sky::new(weather, scene.look.sky_tint);
+    let shader = Shader::new(view, &scene.noise, &scene.look, weather, &sky);
+    let drift = (time_s * 0.25) as f32;
+    for y in 0..height {
+        let row = y * width;
+        let ids = &raster.id[row..row + width];
+        let line = &mut pixels[row..row + width];
+        let mut x = 0;
+        while x < width {
+            let id = ids[x];
+            let mut end = x + 1;
+            while end < width && ids[end] == id {
+                end += 1;
+            }
+            let run = &mut line[x..end];
+            if id == 0 {
+                sky.span(view, &scene.noise, drift, [x, y], run);
+            } else if let Some(d) = raster.drawn.get(id as usize - 1)
+                && let Some(s) = scene.surfaces.get(d.surface as usize)
+            {
+                shader.run(d, s, [x, y], run);
+            }
+            x = end;
+        }
+    }
+}
+
+#[inline(always)]
+fn chunks(
+    raster: &mut Raster,
+    corners: &mut Vec<[f32; 3]>,
+    scene: &Scene,
+    view: &View,
+    reach: f32,
+) {
+    for chunk in &scene.chunks {
+        let at = view.relative(chunk.origin);
+        let c = [0, 1, 2].map(|i: usize| at[i] + chunk.center[i]);
+        let limit = chunk.reach.metres().min(if chunk.reach == Reach::Far { 1e9 } else { reach });
+        let away = mesh::dot(c, c).sqrt() - chunk.radius;
+        if away > limit || !view.sees(c, chunk.radius) {
+            continue;
+        }
+        let eye = at.map(|v| -v);
+        let base = view.camera(at);
+        corners.clear();
+        corners.extend(chunk.verts.iter().map(|v| {
+            let p = view.camera(*v);
+            [p[0] + base[0], p[1] + base[1], p[2] + base[2]]
+        }));
+        for tri in &chunk.tris {
+            triangle(raster, corners, scene, view, tri, eye);
+        }
+        for blob in &chunk.blobs {
+            let p = view.camera(blob.center);
+            let p = [p[0] + base[0], p[1] + base[1], p[2] + base[2]];
+            raster.blob(view, &scene.noise, blob, p);
+        }
+    }
+}
+
+#[inline(always)]
+fn triangle(
+    raster: &mut Raster,
+    corners: &[[f32; 3]],
+    scene: &Scene,
+    view: &View,
+    tri: &Tri,
+    eye: [f32; 3],
+) {
+    let p = tri.v.map(|k| corners[k as usize]);
+    let lift = scene.surfaces[tri.surface as usize].lift;
+    if let Some(k) = raster.triangle(view, p, lift) {
+        let d = &mut raster.drawn[k];
+        d.normal = tri.normal;
+        d.surface = tri.surface;
+        d.u = ready(view, eye, &tri.u);
+        d.v = ready(view, eye, &tri.w);
+        d.t = ready(view, eye, &tri.t);
+    }
+}
+
+/// The terrain, finer where it is near.
+#[inline(always)]
+fn land(raster: &mut Raster, scene: &Scene, view: &View, reach: f32) {
+    let t = &scene.terrain;
+    let side = t.node_m * CHUNK_NODES as f64;
+    let tiles = t.nodes.map(|n| (n - 1) / CHUNK_NODES);
+    let middle = 0.5 * (t.range[0] + t.range[1]);
+    let half = 0.5 * (t.range[1] - t.range[0]);
+    let radius = libm::sqrtf((side * side * 0.5) as f32 + half * half);
+    for ty in 0..tiles[1] {
+        for tx in 0..tiles[0] {
+            let corner = [t.origin[0] + tx as f64 * side, t.origin[1] + ty as f64 * side, 0.0];
+            let at = view.relative(corner);
+            let c = [at[0] + 0.5 * side as f32, at[1] + 0.5 * side as f32, at[2] + middle];
+            let flat = (c[0] * c[0] + c[1] * c[1]).sqrt();
+            if flat - radius > reach || !view.sees(c, radius) {
+                continue;
+            }
+            let away = flat / side as f32;
+            let level = [1.6, 3.2, 6.0, 11.0].iter().filter(|d| away > **d).count();
+            tile(raster, scene, view, [tx, ty], level.min(LEVELS - 1), at);
+        }
+    }
+}
+
+#[inline(always)]
+fn tile(
+    raster: &mut Raster,
+    scene: &Scene,
+    view: &View,
+    tile: [usize; 2],
+    level: usize,
+    at: [f32; 3],
+) {
+    let t = &scene.terrain;
+    let cells = CHUNK_NODES >> level;
+    let step = t.node_m as f32 * (1 << level) as f32;
+    let heights = &t.levels[level];
+    let stride = ((t.nodes[0] - 1) >> level) + 1;
+    let first = tile[1] * cells * stride + tile[0] * cells;
+    let node = |i: usize, j: usize| {
+        let z = heights[first + j * stride + i];
+        [at[0] + i as f32 * step, at[1] + j as f32 * step, at[2] + z]
+    };
+    for j in 0..cells {
+        let mut left = [node(0, j), node(0, j + 1)];
+        let mut seen = left.map(|p| view.camera(p));
+        for i in 0..cells {
+            let right = [node(i + 1, j), node(i + 1, j + 1)];
+            let next = right.map(|p| view.camera(p));
+            let slope_x = right[0][2] - left[0][2];
+            let slope_y = left[1][2] - left[0][2];
+            let n = mesh::unit([-slope_x, -slope_y, step]);
+            for p in [[seen[0], next[0], next[1]], [seen[0], next[1], seen[1]]] {
+                if let Some(k) = raster.triangle(view, p, 0.0) {
+                    let d = &mut raster.drawn[k];
+                    d.normal = n;
+                    d.surface = scene.land;
+                }
+            }
+            left = right;
+            seen = next;
+        }
+    }
+}

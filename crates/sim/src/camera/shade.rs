@@ -1,0 +1,427 @@
+//! The colour of what each pixel sees: one filtered shader per kind of surface.
+
+use super::look::Look;
+use super::mesh::{Kind, Lines, Surface, dot};
+use super::noise::{Noise, smoothstep};
+use super::raster::{Drawn, hash01};
+use super::sky::{Sky, mix3, pack};
+use super::view::View;
+use crate::weather::Weather;
+
+/// Noise repeats with this period in the world, metres; a multiple of every texel scale used.
+const PERIOD_M: f64 = 1024.0;
+
+/// Everything that is the same for all pixels of a frame.
+pub(crate) struct Shader<'a> {
+    pub view: &'a View,
+    pub noise: &'a Noise,
+    pub look: &'a Look,
+    pub weather: &'a Weather,
+    pub sky: &'a Sky,
+    /// Eye in the plane, modulo [`PERIOD_M`].
+    eye: [f32; 2],
+    ray_x: [f32; 3],
+    ray_y: [f32; 3],
+    ray_z: [f32; 3],
+    /// Towards the sun in camera axes.
+    sun: [f32; 3],
+}
+
+/// What a pixel's shader gets: column, depth, derivatives of the inverse depth.
+struct Px {
+    x: f32,
+    z: f32,
+}
+
+type Rgb = [f32; 3];
+
+#[inline(always)]
+fn times(a: Rgb, k: f32) -> Rgb {
+    [a[0] * k, a[1] * k, a[2] * k]
+}
+
+#[inline(always)]
+fn by(a: Rgb, b: Rgb) -> Rgb {
+    [a[0] * b[0], a[1] * b[1], a[2] * b[2]]
+}
+
+/// Share of the box [p − f/2, p + f/2] that lies in [lo, hi].
+#[inline(always)]
+fn cover(p: f32, f: f32, lo: f32, hi: f32) -> f32 {
+    (((p + 0.5 * f).min(hi) - (p - 0.5 * f).max(lo)) / f).clamp(0.0, 1.0)
+}
+
+/// Share of the box around p under a pattern that is 1 on [0, on) of every `period`.
+#[inline(always)]
+fn pulse(p: f32, f: f32, on: f32, period: f32) -> f32 {
+    let inverse = 1.0 / period;
+    let integral = |x: f32| {
+        let q = x * inverse;
+        let n = super::noise::floor_i(q) as f32;
+        n * on + ((q - n) * period).min(on)
+    };
+    ((integral(p + 0.5 * f) - integral(p - 0.5 * f)) / f).clamp(0.0, 1.0)
+}
+
+impl<'a> Shader<'a> {
+    pub(crate) fn new(
+        view: &'a View,
+        noise: &'a Noise,
+        look: &'a Look,
+        weather: &'a Weather,
+        sky: &'a Sky,
+    ) -> Self {
+        let wrap = |v: f64| (v - libm::floor(v / PERIOD_M) * PERIOD_M) as f32;
+        Self {
+            view,
+            noise,
+            look,
+            weather,
+            sky,
+            eye: [wrap(view.eye[0]), wrap(view.eye[1])],
+            ray_x: view.along_rays([1.0, 0.0, 0.0]),
+            ray_y: view.along_rays([0.0, 1.0, 0.0]),
+            ray_z: view.along_rays([0.0, 0.0, 1.0]),
+            sun: view.camera(weather.sun_dir),
+        }
+    }
+
+    /// Shades a run of pixels of one row that see the same triangle.
+    #[inline(always)]
+    pub(crate) fn run(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        match s.kind {
+            Kind::Road => self.road(d, s, at, out),
+            Kind::Walk => self.walk(d, s, at, out),
+            Kind::Gravel => self.gravel(d, s, at, out),
+            Kind::Terrain => self.terrain(d, at, out),
+            Kind::Plain => self.plain(d, s, at, out),
+            Kind::Wall => self.wall(d, s, at, out),
+            Kind::Gloss => self.gloss(d, s, at, out),
+            Kind::Lamp => self.lamp(d, s, at, out),
+            Kind::Leaf => self.leaf(d, s, at, out),
+            Kind::Hills => self.hills(d, s, at, out),
+        }
+    }
+
+    /// Runs `f` over the pixels, adds haze, stores.
+    #[inline(always)]
+    fn each(&self, d: &Drawn, at: [usize; 2], out: &mut [u32], f: impl Fn(Px) -> Rgb) {
+        let [x0, y] = at;
+        let start = d.w[0] + d.w[2] * y as f32;
+        let fog = self.sky.horizon;
+        let k = self.weather.fog_1pm * 0.125;
+        for (i, o) in out.iter_mut().enumerate() {
+            let x = (x0 + i) as i32 as f32;
+            let z = 1.0 / (start + d.w[1] * x).max(1e-5);
+            let c = f(Px { x, z });
+            // (1 − kz/8)^8 is nearly exp(−kz).
+            let t = (1.0 - k * z).max(0.0);
+            let t = t * t;
+            let t = t * t;
+            *o = pack(mix3(fog, c, t * t));
+        }
+    }
+
+    /// Light on a surface with a normal; `occlusion` dims the sky's part.
+    #[inline(always)]
+    fn light(&self, normal: [f32; 3]) -> Rgb {
+        let w = self.weather;
+        let sun = dot(normal, w.sun_dir).max(0.0);
+        let open = 0.72 + 0.28 * normal[2];
+        [0, 1, 2].map(|i: usize| w.ambient[i] * open + w.sun[i] * sun)
+    }
+
+    /// Light of the headlights on a pixel.
+    #[inline(always)]
+    fn headlight(&self, x: f32, y: f32, z: f32) -> f32 {
+        let k = 1.0 / self.view.focal;
+        let side = (x + 0.5 - self.view.center[0]) * k;
+        let below = (y + 0.5 - self.view.center[1]) * k * z;
+        let spread = (1.0 - side * side * 0.9).max(0.0);
+        // Dipped beam: full on the road, little above the lamps' height.
+        let low = smoothstep(0.4, 1.9, below) * 0.85 + 0.15;
+        let far = z * (1.0 / 15.0);
+        let near = smoothstep(1.0, 7.0, z);
+        1.05 * near * spread * spread * low / (1.0 + far * far)
+    }
+
+    #[inline(always)]
+    fn lit(&self, light: Rgb, px: &Px, y: f32) -> Rgb {
+        if self.weather.night > 0.0 {
+            let h = self.headlight(px.x, y, px.z) * self.weather.night;
+            [light[0] + h, light[1] + 0.97 * h, light[2] + 0.86 * h]
+        } else {
+            light
+        }
+    }
+
+    /// Place in the plane modulo the noise's period.
+    #[inline(always)]
+    fn place(&self, px: &Px, y: f32) -> [f32; 2] {
+        [
+            self.eye[0] + px.z * (self.ray_x[0] + self.ray_x[1] * px.x + self.ray_x[2] * y),
+            self.eye[1] + px.z * (self.ray_y[0] + self.ray_y[1] * px.x + self.ray_y[2] * y),
+        ]
+    }
+
+    /// Value and footprint of an attribute.
+    #[inline(always)]
+    fn value(&self, a: &[f32; 4], d: &Drawn, px: &Px, y: f32) -> (f32, f32) {
+        let along = a[1] + a[2] * px.x + a[3] * y;
+        let z2 = px.z * px.z;
+        let dx = px.z * a[2] - z2 * d.w[1] * along;
+        let dy = px.z * a[3] - z2 * d.w[2] * along;
+        (a[0] + px.z * along, dx.abs() + dy.abs() + 1e-4)
+    }
+
+    #[inline(always)]
+    fn paint(&self, lines: &Lines, out: f32, fo: f32, dash: f32) -> f32 {
+        let one = |i: usize| {
+            let c =
+                cover(out, fo, lines.center[i] - lines.half[i], lines.center[i] + lines.half[i]);
+            if lines.dashed[i] { c * dash } else { c }
+        };
+        if lines.half[1] > 0.0 { (one(0) + one(1)).min(1.0) } else { one(0) }
+    }
+
+    /// Sheen of a wet surface: share of the mirrored sky, and that sky.
+    #[inline(always)]
+    fn wet(&self, c: Rgb, px: &Px, y: f32, puddle: f32) -> Rgb {
+        let w = self.weather;
+        let ray = [
+            self.ray_x[0] + self.ray_x[1] * px.x + self.ray_x[2] * y,
+            self.ray_y[0] + self.ray_y[1] * px.x + self.ray_y[2] * y,
+            self.ray_z[0] + self.ray_z[1] * px.x + self.ray_z[2] * y,
+        ];
+        let inverse = 1.0 / dot(ray, ray).sqrt();
+        let up = (-ray[2] * inverse).clamp(0.0, 1.0);
+        let g = 1.0 - up;
+        let g2 = g * g;
+        let fresnel = 0.03 + 0.75 * g2 * g2 * g;
+        let share = w.wetness * (0.45 * fresnel + puddle * (0.1 + 0.75 * fresnel));
+        let mut sky = self.sky.plain(up);
+        let mirrored = [ray[0], ray[1], -ray[2]];
+        let glow = self.sky.glow(dot(mirrored, w.sun_dir) * inverse).min(1.0);
+        sky = [sky[0] + glow * w.sun[0], sky[1] + glow * w.sun[1], sky[2] + glow * w.sun[2]];
+        mix3(times(c, 1.0 - 0.38 * w.wetness), sky, share.min(0.95))
+    }
+
+    #[inline(always)]
+    fn road(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let look = self.look;
+        let tracks = s.alt[0];
+        let (inner, outer) = (s.inner.any(), s.outer.any());
+        let crossing = s.p != [0.0; 8];
+        let [on, period] = look.dash_m;
+        let soaked = self.weather.wetness > 0.0;
+        self.each(d, at, out, |px| {
+            let (along, fs) = self.value(&d.u, d, &px, y);
+            let (inn, fv) = self.value(&d.v, d, &px, y);
+            let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
+            let [wx, wy] = self.place(&px, y);
+            let fp = 0.6 * fs.max(fv);
+            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
+            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
+            let off = (inn - rim).abs() * 0.5;
+            let wheel = (off - 0.8) * (1.0 / 0.42);
+            let track = tracks * (1.0 - wheel * wheel).max(0.0);
+            let tone = 1.0 + 0.20 * grain + 0.16 * mid - 0.07 * track;
+            let mut c = times(s.color, tone);
+            // Cracks follow the zero line of the noise.
+            let crack = (1.0 - mid.abs() * (1.0 / (0.012 + 0.5 * fp))).max(0.0);
+            c = times(c, 1.0 - 0.3 * look.damage * crack * (1.0 / (1.0 + 30.0 * fp)));
+            if inner || outer || crossing {
+                let dash = pulse(along, fs, on, period);
+                let worn = 1.0 - look.wear * (0.25 + 0.9 * mid + 0.5 * grain).clamp(0.0, 0.85);
+                if inner {
+                    let a = self.paint(&s.inner, inn, fv, dash);
+                    c = mix3(c, times(s.inner.color, 1.0 + 0.06 * grain), a * worn);
+                }
+                if outer {
+                    let a = self.paint(&s.outer, -rim, fv, dash);
+                    c = mix3(c, times(s.outer.color, 1.0 + 0.06 * grain), a * worn);
+                }
+                if crossing {
+                    let stop = cover(along, fs, s.p[0], s.p[1]);
+                    let bars = pulse(inn + 0.25, fv, 0.5, 1.0);
+                    let zebra = cover(along, fs, s.p[4], s.p[5]) + cover(along, fs, s.p[6], s.p[7]);
+                    let a = (stop + bars * zebra).min(1.0);
+                    c = mix3(c, look.paint_white, a * worn);
+                }
+            }
+            c = by(c, self.lit(light, &px, y));
+            if soaked {
+                let large = self.noise.smooth(wx * 0.5, wy * 0.5, Noise::level(fp * 0.5));
+                let edge = 0.55 - 0.75 * self.weather.puddles;
+                let puddle = smoothstep(edge, edge + 0.2, large + 0.15 * mid + 0.1 * track);
+                c = self.wet(c, &px, y, puddle);
+            }
+            c
+        });
+    }
+
+    #[inline(always)]
+    fn walk(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let soaked = self.weather.wetness > 0.0;
+        self.each(d, at, out, |px| {
+            let (along, fs) = self.value(&d.u, d, &px, y);
+            let (inn, fv) = self.value(&d.v, d, &px, y);
+            let [wx, wy] = self.place(&px, y);
+            let fp = 0.6 * fs.max(fv);
+            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
+            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
+            let joint = pulse(along, fs, 0.035, 0.9).max(pulse(inn, fv, 0.035, 0.9));
+            let slab = hash01(along * (1.0 / 0.9), inn * (1.0 / 0.9)) - 0.5;
+            let fade = 1.0 / (1.0 + fp * fp * 4.0);
+            let tone = 1.0 + 0.10 * grain + 0.10 * mid + 0.12 * slab * fade - 0.4 * joint;
+            let c = by(times(s.color, tone), self.lit(light, &px, y));
+            if soaked { self.wet(c, &px, y, 0.0) } else { c }
+        });
+    }
+
+    #[inline(always)]
+    fn gravel(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let (inner, outer) = (s.inner.any(), s.outer.any());
+        let [on, period] = self.look.dash_m;
+        let wet = 1.0 - 0.3 * self.weather.wetness;
+        self.each(d, at, out, |px| {
+            let (along, fs) = self.value(&d.u, d, &px, y);
+            let (inn, fv) = self.value(&d.v, d, &px, y);
+            let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
+            let [wx, wy] = self.place(&px, y);
+            let fp = 0.6 * fs.max(fv);
+            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
+            let mid = self.noise.smooth(wx * 4.0, wy * 4.0, Noise::level(fp * 4.0));
+            // Grass grows in from the outer edge.
+            let green = smoothstep(0.45, -0.1, rim + 0.5 * mid);
+            let mut c = mix3(s.color, self.look.grass, 0.8 * green);
+            c = times(c, (1.0 + 0.32 * grain + 0.16 * mid) * wet);
+            if inner || outer {
+                let dash = pulse(along, fs, on, period);
+                let a = if inner { self.paint(&s.inner, inn, fv, dash) } else { 0.0 };
+                c = mix3(c, s.inner.color, a);
+                let a = if outer { self.paint(&s.outer, -rim, fv, dash) } else { 0.0 };
+                c = mix3(c, s.outer.color, a);
+            }
+            by(c, self.lit(light, &px, y))
+        });
+    }
+
+    #[inline(always)]
+    fn terrain(&self, d: &Drawn, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let look = self.look;
+        let wet = 1.0 - 0.22 * self.weather.wetness;
+        self.each(d, at, out, |px| {
+            let [wx, wy] = self.place(&px, y);
+            // Footprint along the ray, from how fast depth changes by rows.
+            let fp =
+                0.5 * (px.z * px.z * (d.w[1].abs() + d.w[2].abs())).max(px.z / self.view.focal);
+            let fine = self.noise.nearest(wx * 16.0, wy * 16.0, Noise::level(fp * 16.0));
+            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
+            let large = self.noise.smooth(wx * 0.25, wy * 0.25, Noise::level(fp * 0.25));
+            let bare = smoothstep(0.15, 0.6, large * 0.8 + 0.35 * mid);
+            let c = mix3(look.grass, look.earth, 0.55 * bare);
+            let tone = (1.0 + 0.38 * fine + 0.28 * mid + 0.18 * large) * wet;
+            by(times(c, tone), self.lit(light, &px, y))
+        });
+    }
+
+    #[inline(always)]
+    fn plain(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let c = by(s.color, self.light(d.normal));
+        let night = self.weather.night > 0.0;
+        self.each(d, at, out, |px| {
+            if night { by(s.color, self.lit(self.light(d.normal), &px, y)) } else { c }
+        });
+    }
+
+    #[inline(always)]
+    fn wall(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let [pu, pv, su, sv, seed, length, height, _] = s.p;
+        let night = self.weather.night;
+        let glass = mix3([0.07, 0.08, 0.10], self.sky.horizon, 0.30);
+        self.each(d, at, out, |px| {
+            let (u, fu) = self.value(&d.u, d, &px, y);
+            let (v, fv) = self.value(&d.v, d, &px, y);
+            let grain = self.noise.smooth(u * 3.0 + seed, v * 3.0, Noise::level(fu.max(fv) * 3.0));
+            let tone = 1.0 + 0.12 * grain - 0.14 * (1.0 - v * 0.8).clamp(0.0, 1.0);
+            let base = times(s.color, tone);
+            let inside = cover(u, fu, 0.6, length - 0.6) * cover(v, fv, 0.5, height - 0.4);
+            let (iu, iv) = (u + pu * (1.0 - su) * -0.5, v - pv * (1.0 - sv) * 0.55);
+            let frame = pulse(iu + 0.09, fu, pu * su + 0.18, pu)
+                * pulse(iv + 0.09, fv, pv * sv + 0.18, pv)
+                * inside;
+            let pane = pulse(iu, fu, pu * su, pu) * pulse(iv, fv, pv * sv, pv) * inside;
+            let which = hash01(iu / pu + seed, iv / pv + seed * 3.0);
+            let light = self.lit(light, &px, y);
+            let c = by(mix3(base, s.alt, frame - pane.min(frame)), light);
+            let shine = if night > 0.0 && which > 0.66 {
+                [0.85, 0.66 - 0.2 * which, 0.34]
+            } else {
+                times(glass, 0.75 + 0.5 * which)
+            };
+            mix3(c, shine, pane)
+        });
+    }
+
+    #[inline(always)]
+    fn gloss(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let y = at[1] as f32;
+        let light = self.light(d.normal);
+        let up = d.normal[2].max(0.0);
+        let sheen = mix3(self.sky.horizon, self.sky.zenith, up * 0.6);
+        self.each(d, at, out, |px| {
+            mix3(by(s.color, self.lit(light, &px, y)), sheen, s.p[0] * (0.4 + 0.6 * up))
+        });
+    }
+
+    #[inline(always)]
+    fn lamp(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let dark = by(s.color, self.light(d.normal));
+        let c = mix3(dark, s.alt, s.p[0].max(self.weather.night));
+        self.each(d, at, out, |_| c);
+    }
+
+    #[inline(always)]
+    fn leaf(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let w = self.weather;
+        let y = at[1] as f32;
+        let [cx, cy, ix, iy] = d.u;
+        let [seed, texels, cone, level] = d.v;
+        let wet = 1.0 - 0.2 * w.wetness;
+        let dy = (y + 0.5 - cy) * iy;
+        self.each(d, at, out, |px| {
+            let dx = (px.x + 0.5 - cx) * ix;
+            let n = self.noise.nearest(
+                dx * texels * 1.6 + seed * 5.0,
+                dy * texels * 1.6 + seed,
+                level as usize,
+            );
+            let nz = -(1.0 - dx * dx - dy * dy * (1.0 - cone)).max(0.05).sqrt();
+            let sun = (dx * self.sun[0] + dy * self.sun[1] + nz * self.sun[2] + 0.35).max(0.0);
+            let open = (0.72 - 0.30 * dy) * (1.0 + 0.55 * n) * wet;
+            let light =
+                self.lit([0, 1, 2].map(|i: usize| w.ambient[i] + 0.75 * sun * w.sun[i]), &px, y);
+            by(times(s.color, open), light)
+        });
+    }
+
+    #[inline(always)]
+    fn hills(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
+        let light = self.light([0.0, 0.0, 1.0]);
+        let c = by(s.color, light);
+        let c = mix3(c, self.sky.horizon, s.p[0]);
+        self.each(d, at, out, |_| c);
+    }
+}
