@@ -49,7 +49,7 @@ impl Exit {
         }
         if error.downcast_ref::<UsageError>().is_some() {
             Self::Usage
-        } else if error.downcast_ref::<caril_runtime::DriveError>().is_some() {
+        } else if matches!(error.downcast_ref(), Some(caril_runtime::DriveError::Bug { .. })) {
             Self::Bug
         } else {
             Self::Failed

@@ -1,7 +1,7 @@
 //! Collecting labelled drives: the expert drives (with noise), or a policy drives and the expert
 //! labels (DAgger). Works on every [`World`] that gives [`Truth`].
 
-use caril_control::longitudinal;
+use caril_control::{LongitudinalInput, longitudinal};
 use caril_core::{
     BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, FaultSet, Frame, FrameId, Mode,
     Observed, Policy, Regime, StageTimes, StepRecord, Truth, World, bin_of,
@@ -131,10 +131,15 @@ fn needs_takeover(truth: &Truth, already: bool) -> bool {
 }
 
 fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {
-    let pedals = longitudinal::track_speed(
+    let pedals = longitudinal(
         &config.longitudinal,
-        truth.expert_speed_mps,
-        frame.ego.speed_mps,
+        &config.limits,
+        &LongitudinalInput {
+            speed_mps: frame.ego.speed_mps,
+            steer: 0.0,
+            advisory_speed_mps: truth.expert_speed_mps,
+            speed_cap_mps: f32::INFINITY,
+        },
     );
     let steer = (truth.expert_steer + noise).clamp(-1.0, 1.0);
     let command = Command {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use caril_core::{
-    Command, Config, EndReason, Fault, Frame, FrameId, Observed, Policy, Stage,
+    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Policy, Stage,
     StepRecord, World,
 };
 use caril_record::Recorder;
@@ -53,27 +53,28 @@ pub struct DriveEnd {
     pub stopped: bool,
 }
 
-/// A bug: the loop panicked. The plant was told to brake, the recording is closed by its owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriveError {
-    /// What the panic said.
-    pub message: String,
+/// Why there was no drive, or no end of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriveError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A bug: the loop panicked. The plant was told to brake, the recording is closed by its
+    /// owner.
+    #[error("bug in the drive loop, the car was told to brake: {message}")]
+    Bug {
+        /// What the panic said.
+        message: String,
+    },
 }
-
-impl std::fmt::Display for DriveError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "bug in the drive loop, the car was told to brake: {}", self.message)
-    }
-}
-
-impl std::error::Error for DriveError {}
 
 /// Drives until the episode ends, the plant goes away or `stop` is asked.
 ///
 /// `on_step` sees every record after its command has been sent; it must be quick.
 ///
 /// # Errors
-/// [`DriveError`] if policy or controller panic: full brake has been sent.
+/// [`DriveError`] if the configuration makes no sense, or policy or controller panic: then full
+/// brake has been sent.
 pub fn drive<W: World, P: Policy>(
     world: &mut W,
     policy: P,
@@ -83,10 +84,11 @@ pub fn drive<W: World, P: Policy>(
     options: DriveOptions,
     on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
 ) -> Result<DriveEnd, DriveError> {
+    let pipeline = Pipeline::new(policy, config)?;
     let clock = MonotonicClock::start();
     let mut last_id = FrameId(0);
     let result = catch_unwind(AssertUnwindSafe(|| {
-        run(world, policy, config, &mut recorder, stop, options, on_step, &clock, &mut last_id)
+        run(world, pipeline, config, &mut recorder, stop, options, on_step, &clock, &mut last_id)
     }));
     result.map_err(|panic| {
         // The plant's own watchdog brakes too; this only makes it quicker.
@@ -96,7 +98,7 @@ pub fn drive<W: World, P: Policy>(
             .map(|s| (*s).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        DriveError { message }
+        DriveError::Bug { message }
     })
 }
 
@@ -108,7 +110,7 @@ const STANDING_MPS: f32 = 0.1;
 #[allow(clippy::too_many_arguments, reason = "private seam between the panic boundary and the loop")]
 fn run<W: World, P: Policy>(
     world: &mut W,
-    policy: P,
+    mut pipeline: Pipeline<P>,
     config: &Config,
     recorder: &mut Option<&mut Recorder>,
     stop: &StopFlag,
@@ -118,7 +120,6 @@ fn run<W: World, P: Policy>(
     last_id: &mut FrameId,
 ) -> DriveEnd {
     let mut frame = Frame::for_camera(&world.info().camera);
-    let mut pipeline = Pipeline::new(policy, config);
     let mut stats = DriveStats::new(u64::from(config.gate.deadline_ms) * 1_000_000);
     let gone_ns = u64::from(config.gate.gone_ms) * 1_000_000;
     let mut last_fresh_ns = clock.now_ns();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use caril_control::{Controller, FrameMeta, StepInput, StepOutput, check_image};
 use caril_core::{
-    BIN_COUNT, Config, Fault, FaultSet, Frame, Pacing, Policy, Prediction, Stage, StageTimes,
+    BIN_COUNT, Config, ConfigError, FaultSet, Frame, Pacing, Policy, Prediction, Stage, StageTimes,
     StepRecord,
 };
 
@@ -47,15 +47,18 @@ pub struct Pipeline<P> {
 
 impl<P: Policy> Pipeline<P> {
     /// A pipeline at rest. The card's calibration and steer scale are the controller's.
-    pub fn new(policy: P, config: &Config) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration makes no sense.
+    pub fn new(policy: P, config: &Config) -> Result<Self, ConfigError> {
         let card = policy.card();
-        let controller = Controller::new(*config, card.calibration, card.steer_scale);
-        Self {
+        let controller = Controller::new(*config, card.calibration, card.steer_scale)?;
+        Ok(Self {
             policy,
             controller,
             pacing: config.drive_loop.pacing,
             deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
-        }
+        })
     }
 
     /// The policy.
@@ -70,7 +73,7 @@ impl<P: Policy> Pipeline<P> {
         clock: &impl Clock,
         frame: &Frame,
         dropped: u32,
-        mut faults: FaultSet,
+        faults: FaultSet,
     ) -> StepRecord {
         let mut times = StageTimes::default();
         let start_ns = clock.now_ns();
@@ -83,21 +86,13 @@ impl<P: Policy> Pipeline<P> {
             Pacing::Lockstep => (frame.sim_time_ns, frame.sim_time_ns),
             Pacing::Free => (inferred_ns, frame.received_ns),
         };
-        if now_ns.saturating_sub(received_ns) > self.deadline_ns {
-            faults.insert(Fault::DeadlineOverrun);
-        }
+        let overrun = now_ns.saturating_sub(received_ns) > self.deadline_ns;
         let output = self.controller.step(&StepInput {
             now_ns,
-            frame: FrameMeta {
-                id: frame.id,
-                sim_time_ns: frame.sim_time_ns,
-                received_ns,
-                ego: frame.ego,
-                nav: frame.nav,
-                advisory_speed_mps: frame.advisory_speed_mps,
-            },
+            frame: FrameMeta { received_ns, ..FrameMeta::of(frame, dropped) },
             image: check,
             prediction,
+            overrun,
             faults,
         });
         let decided_ns = clock.now_ns();

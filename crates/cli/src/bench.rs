@@ -1,0 +1,276 @@
+//! `caril bench`: percentiles and throughput of a stage, on this machine, now.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use caril_core::{
+    CameraSpec, Command, Config, FaultSet, Fault, Frame, Image, Observation, Observed, Pacing,
+    PlantInfo, Policy as _, World,
+};
+use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
+use caril_runtime::{MonotonicClock, Pipeline};
+use caril_sim::{RouteSpec, Scene, SimConfig};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::args::BackendArg;
+use crate::exit::Exit;
+use crate::{output, scenario};
+
+/// Measure a stage.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Camera frame to command: checks, network, correction, gate
+    Step(StepArgs),
+    /// Drawing the embedded world, without anything else
+    Sim(SimArgs),
+    /// Frame out, command back, over ZeroMQ
+    Link(LinkArgs),
+}
+
+/// Options of `bench step`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caril bench step --json")]
+pub struct StepArgs {
+    /// Policy pack
+    #[arg(long, default_value = "default")]
+    policy: String,
+    /// What runs the network
+    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    backend: BackendArg,
+    /// Frames
+    #[arg(long, default_value_t = 1000)]
+    frames: u64,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `bench sim`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caril bench sim --map town_blocks --json")]
+pub struct SimArgs {
+    /// Map
+    #[arg(long, default_value = "harbour_town")]
+    map: String,
+    /// Weather
+    #[arg(long, default_value = "ClearNoon")]
+    weather: String,
+    /// Frames
+    #[arg(long, default_value_t = 500)]
+    frames: u64,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `bench link`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caril bench link --endpoint tcp://127.0.0.1:*")]
+pub struct LinkArgs {
+    /// Endpoint; a local socket file by default
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Frames
+    #[arg(long, default_value_t = 2000)]
+    frames: u64,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    stage: &'static str,
+    n: usize,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+    per_second: f64,
+}
+
+impl Row {
+    fn of(stage: &'static str, mut ns: Vec<u64>) -> Self {
+        ns.sort_unstable();
+        let total: u64 = ns.iter().sum();
+        let at = |q: f64| {
+            let last = ns.len().saturating_sub(1);
+            ns.get((q * last as f64).round() as usize).copied().unwrap_or(0) as f64 * 1e-6
+        };
+        Self {
+            stage,
+            n: ns.len(),
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            max_ms: at(1.0),
+            per_second: ns.len() as f64 / (total as f64 * 1e-9).max(1e-12),
+        }
+    }
+}
+
+fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
+    if json {
+        output::print_json(&serde_json::json!({ "stages": rows }))?;
+        return Ok(Exit::Ok);
+    }
+    let mut text = String::from("stage              n     p50 ms   p90 ms   p99 ms   max ms    per s\n");
+    for r in rows {
+        text += &format!(
+            "{:14} {:5}   {:8.4} {:8.4} {:8.4} {:8.4} {:8.0}\n",
+            r.stage, r.n, r.p50_ms, r.p90_ms, r.p99_ms, r.max_ms, r.per_second
+        );
+    }
+    output::print_text(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If what is to be measured cannot be set up.
+pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
+    match command {
+        BenchCommand::Step(args) => step(args),
+        BenchCommand::Sim(args) => sim(args),
+        BenchCommand::Link(args) => link(args),
+    }
+}
+
+fn step(args: &StepArgs) -> anyhow::Result<Exit> {
+    let policy = scenario::load_policy(&args.policy, args.backend)?;
+    let mut frame = Frame::for_camera(&policy.card().camera);
+    // Pictures that differ from each other, or the gate would call the camera frozen.
+    for (i, byte) in frame.image.data.iter_mut().enumerate() {
+        *byte = (i.wrapping_mul(2_654_435_761) >> 13) as u8;
+    }
+    let mut pipeline = Pipeline::new(policy, &Config::default())?;
+    let clock = MonotonicClock::start();
+    let (mut total, mut check, mut infer, mut decide) = (vec![], vec![], vec![], vec![]);
+    for i in 0..args.frames + 20 {
+        frame.id.0 = i + 1;
+        frame.sim_time_ns = i * 50_000_000;
+        let bytes = frame.image.data.len();
+        if let Some(byte) = frame.image.data.get_mut((i as usize * 7919) % bytes) {
+            *byte = byte.wrapping_add(97);
+        }
+        let start = Instant::now();
+        let record = pipeline.step(&clock, &frame, 0, FaultSet::EMPTY);
+        let ns = start.elapsed().as_nanos() as u64;
+        if i >= 20 {
+            total.push(ns);
+            let [_, c, n, d, ..] = record.times.ns;
+            check.push(c);
+            infer.push(n);
+            decide.push(d);
+        }
+    }
+    let rows = [
+        Row::of("check image", check),
+        Row::of("infer", infer),
+        Row::of("decide", decide),
+        Row::of("step", total),
+    ];
+    print(&rows, args.json)
+}
+
+fn sim(args: &SimArgs) -> anyhow::Result<Exit> {
+    let map = Arc::new(scenario::load_map(&args.map)?);
+    let start = Instant::now();
+    let scene = Arc::new(Scene::build(&map, 0));
+    let build_ns = start.elapsed().as_nanos() as u64;
+    let config = SimConfig {
+        scene: Some(scene),
+        route: RouteSpec::default(),
+        weather: scenario::weather(&args.weather)?,
+        ..SimConfig::new(map)
+    };
+    let mut world = scenario::sim_world(config)?;
+    let mut frame = Frame::for_camera(&CameraSpec::PAPER);
+    let (mut draw, mut tick) = (vec![], vec![]);
+    while (draw.len() as u64) < args.frames {
+        let start = Instant::now();
+        if world.observe(&mut frame, 0).observed != Observed::Fresh {
+            break;
+        }
+        draw.push(start.elapsed().as_nanos() as u64);
+        let command = world.expert_command();
+        let start = Instant::now();
+        if world.actuate(&command).is_err() {
+            break;
+        }
+        tick.push(start.elapsed().as_nanos() as u64);
+    }
+    print(&[Row::of("build scene", vec![build_ns]), Row::of("draw", draw), Row::of("tick", tick)], args.json)
+}
+
+/// A plant that only counts: what remains is the link.
+struct Blank {
+    info: PlantInfo,
+    sent: u64,
+    image: Image,
+}
+
+impl World for Blank {
+    fn info(&self) -> &PlantInfo {
+        &self.info
+    }
+    fn observe(&mut self, frame: &mut Frame, _timeout_ns: u64) -> Observation {
+        self.sent += 1;
+        frame.id.0 = self.sent;
+        frame.sim_time_ns = self.sent * 50_000_000;
+        frame.image.data.copy_from_slice(&self.image.data);
+        Observation::plain(Observed::Fresh)
+    }
+    fn actuate(&mut self, _command: &Command) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn link(args: &LinkArgs) -> anyhow::Result<Exit> {
+    let folder = tempfile::tempdir()?;
+    let endpoint = match &args.endpoint {
+        Some(e) => e.clone(),
+        None => format!("ipc://{}", folder.path().join("bench").display()),
+    };
+    let camera = CameraSpec::PAPER;
+    let info = PlantInfo {
+        name: "caril bench".into(),
+        map: "none".into(),
+        weather: "none".into(),
+        camera,
+        rate_hz: 20.0,
+        pacing: Pacing::Lockstep,
+        route: Vec::new(),
+    };
+    let options = ServeOptions { pacing: Pacing::Lockstep, rate_hz: 20.0, once: true, ..ServeOptions::default() };
+    let mut socket = PlantSocket::bind(&endpoint, options)?;
+    let endpoint = socket.endpoint().to_owned();
+    let stop = Arc::new(AtomicBool::new(false));
+    let halt = Arc::clone(&stop);
+    let plant = std::thread::spawn(move || {
+        let mut world = Blank { info, sent: 0, image: Image::for_camera(&camera) };
+        socket.serve(&mut world, &halt);
+    });
+    let mut world = RemoteWorld::connect(&endpoint, ConnectOptions::default())?;
+    let mut frame = Frame::for_camera(&camera);
+    let mut round = vec![];
+    let mut last = Instant::now();
+    while (round.len() as u64) < args.frames {
+        if world.observe(&mut frame, 1_000_000_000).observed != Observed::Fresh {
+            break;
+        }
+        let command = Command { frame_id: frame.id, ..Command::default() };
+        if world.actuate(&command).is_err() {
+            break;
+        }
+        round.push(last.elapsed().as_nanos() as u64);
+        last = Instant::now();
+    }
+    drop(world);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let _ = plant.join();
+    print(&[Row::of("round trip", round)], args.json)
+}

@@ -1,0 +1,407 @@
+//! `caril drive`: the closed loop, its recording, its report.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use caril_core::{Config, EndReason, FrameId, Pacing, Policy as _, StepRecord, World};
+use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
+use caril_policy::BurnPolicy;
+use caril_record::{Recorder, Recording, RecordingHeader};
+use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
+use caril_sim::SimConfig;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::args::{ControlArgs, ScenarioArgs};
+use crate::exit::{Exit, usage};
+use crate::{output, report, scenario};
+
+/// How frames and commands cross between the embedded world and the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// ZeroMQ over a local socket file
+    Ipc,
+    /// ZeroMQ over loopback TCP
+    Tcp,
+    /// No ZeroMQ: function calls
+    Direct,
+}
+
+/// Drive in a closed loop. Without options: embedded world, shipped policy, default map and
+/// route, frames and commands over ZeroMQ, a recording and a report in runs/.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --plant tcp://127.0.0.1:5555 --json")]
+pub struct DriveArgs {
+    /// The plant: `sim`, or the endpoint of one that waits there
+    #[arg(long, default_value = "sim", value_name = "sim|tcp://…|ipc://…")]
+    plant: String,
+    /// With `--plant sim`: how frames cross
+    #[arg(long, value_enum, default_value_t = Transport::Ipc)]
+    transport: Transport,
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    #[command(flatten)]
+    control: ControlArgs,
+    /// Folder for recording and report [default: runs/<time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Recording, or `none`
+    #[arg(long, value_name = "F.mcap|none")]
+    record: Option<String>,
+    /// Write no report
+    #[arg(long)]
+    no_report: bool,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    #[serde(flatten)]
+    summary: &'a DriveSummary,
+    map: &'a str,
+    weather: &'a str,
+    policy: &'a str,
+    backend: String,
+    record: Option<&'a Path>,
+    report: Option<&'a Path>,
+    recorder_dropped_steps: u64,
+    recorder_dropped_images: u64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever keeps the drive from starting, and bugs caught in the loop.
+pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
+    if args.scenario.weather == "list" {
+        output::print_text(&(caril_sim::Weather::names().join("\n") + "\n"))?;
+        return Ok(Exit::Ok);
+    }
+    if args.scenario.faults.iter().any(|f| f == "list") {
+        output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
+        return Ok(Exit::Ok);
+    }
+    let mut config = args.control.config(&args.scenario)?;
+    let mut policy = scenario::load_policy(&args.control.policy, args.control.backend)?;
+    let stop = output::stop_on_ctrl_c()?;
+    if args.plant == "sim" {
+        let sim = scenario::sim_config(&args.scenario, &config, policy.card().camera)?;
+        match args.transport {
+            Transport::Direct => {
+                let mut world = scenario::sim_world(SimConfig { pacing: Pacing::Lockstep, ..sim })?;
+                config.drive_loop.pacing = Pacing::Lockstep;
+                drive(args, &config, &mut world, policy, &stop)
+            }
+            Transport::Ipc | Transport::Tcp => over_zeromq(args, &config, sim, policy, &stop),
+        }
+    } else {
+        if !(args.plant.starts_with("tcp://") || args.plant.starts_with("ipc://")) {
+            return Err(usage(format!("--plant {}: expected sim, tcp://… or ipc://…", args.plant)));
+        }
+        let mut world = connect(&args.plant, &policy)?;
+        config.drive_loop.pacing = world.info().pacing;
+        warm_up(&mut policy);
+        drive(args, &config, &mut world, policy, &stop)
+    }
+}
+
+/// Plays the plant in a thread of its own and drives it through ZeroMQ.
+fn over_zeromq(
+    args: &DriveArgs,
+    config: &Config,
+    sim: SimConfig,
+    mut policy: BurnPolicy,
+    stop: &Arc<StopFlag>,
+) -> anyhow::Result<Exit> {
+    // An ipc path must be short (107 bytes): a folder of our own in the system's place for them.
+    let folder = tempfile::Builder::new().prefix("caril").tempdir().context("no folder for the socket")?;
+    let endpoint = match args.transport {
+        Transport::Tcp => "tcp://127.0.0.1:*".to_owned(),
+        _ => format!("ipc://{}", folder.path().join("plant").display()),
+    };
+    let options = ServeOptions {
+        pacing: sim.pacing,
+        rate_hz: sim.rate_hz,
+        once: true,
+        ..ServeOptions::default()
+    };
+    let mut socket = PlantSocket::bind(&endpoint, options)?;
+    let endpoint = socket.endpoint().to_owned();
+    let plant_stop = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let plant = {
+            let plant_stop = Arc::clone(&plant_stop);
+            std::thread::Builder::new().name("plant".into()).spawn_scoped(scope, move || {
+                let mut world = scenario::sim_world(sim)?;
+                socket.serve(&mut world, &plant_stop);
+                anyhow::Ok(())
+            })?
+        };
+        warm_up(&mut policy);
+        let driven = connect_while(&endpoint, &policy, || !plant.is_finished())
+            .and_then(|mut world| drive(args, config, &mut world, policy, stop));
+        plant_stop.store(true, Ordering::Relaxed);
+        // What went wrong in the plant is the cause of whatever the controller says.
+        plant.join().map_err(|_| anyhow::anyhow!("bug in the embedded world"))??;
+        driven
+    })
+}
+
+fn connect(endpoint: &str, policy: &BurnPolicy) -> anyhow::Result<RemoteWorld> {
+    connect_while(endpoint, policy, || false)
+}
+
+fn connect_while(
+    endpoint: &str,
+    policy: &BurnPolicy,
+    own_plant_runs: impl Fn() -> bool,
+) -> anyhow::Result<RemoteWorld> {
+    let mut tries = 0;
+    loop {
+        let options = ConnectOptions {
+            controller: format!("caril {}", env!("CARGO_PKG_VERSION")),
+            camera: Some(policy.card().camera),
+            timeout: Duration::from_secs(5),
+            ..ConnectOptions::default()
+        };
+        match RemoteWorld::connect(endpoint, options) {
+            Ok(world) => return Ok(world),
+            // Our own plant may still be building its scenery.
+            Err(e) if tries < 12 && own_plant_runs() => {
+                tries += 1;
+                tracing::debug!("connect: {e}");
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The first inference allocates and loads code: not while the car moves.
+fn warm_up(policy: &mut BurnPolicy) {
+    let frame = caril_core::Frame::for_camera(&policy.card().camera);
+    for _ in 0..3 {
+        let _ = policy.infer(&frame);
+    }
+}
+
+fn drive<W: World>(
+    args: &DriveArgs,
+    config: &Config,
+    world: &mut W,
+    policy: BurnPolicy,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    let info = world.info().clone();
+    let card = policy.card().clone();
+    let (record_path, report_path) = output_paths(args)?;
+    let header = RecordingHeader {
+        command_line: std::env::args().collect(),
+        created_unix_s: unix_seconds(),
+        seed: config.drive_loop.seed,
+        config: *config,
+        policy: card.name.clone(),
+        card: Some(card.clone()),
+        extra: [("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase())].into(),
+        ..RecordingHeader::new(info.clone())
+    };
+    let mut recorder = record_path
+        .as_deref()
+        .map(|path| Recorder::start(path, &header, &config.record))
+        .transpose()?;
+    let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
+    let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
+    let keep_steps = report_path.is_some();
+    let mut on_step = |record: &StepRecord, stats: &DriveStats| {
+        if keep_steps {
+            steps.push(*record);
+        }
+        if stats.frames() % 20 == 0 {
+            let truth = stats.truth().copied().unwrap_or_default();
+            bar.set_position(truth.route_completion as u64);
+            bar.set_message(format!(
+                "{:4.1} m/s  confidence {:.2}  {:?}",
+                record.ego.speed_mps, record.correction.confidence, record.mode
+            ));
+        }
+    };
+    let options = DriveOptions { frame_limit: args.scenario.frames };
+    let driven =
+        caril_runtime::drive(world, policy, config, recorder.as_mut(), stop, options, &mut on_step);
+    bar.finish_and_clear();
+    let recorded = recorder.map(Recorder::finish);
+    let end = driven?;
+    let (dropped_steps, dropped_images) =
+        recorded.as_ref().map_or((0, 0), |r| (r.dropped_steps, r.dropped_images));
+    let out = Output {
+        summary: &end.summary,
+        map: &info.map,
+        weather: &info.weather,
+        policy: &card.name,
+        backend: format!("{:?}", args.control.backend).to_lowercase(),
+        record: record_path.as_deref(),
+        report: report_path.as_deref(),
+        recorder_dropped_steps: dropped_steps,
+        recorder_dropped_images: dropped_images,
+    };
+    if let Some(path) = &report_path {
+        let map = scenario::load_map(&info.map).ok();
+        let pictures = record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
+        report::write_report(
+            &report::ReportInput {
+                title: &format!("{} in {}", info.map, info.weather),
+                command_line: &header.command_line.join(" "),
+                plant: &info,
+                card: Some(&card),
+                map: map.as_ref(),
+                steps: &steps,
+                summary: &serde_json::to_value(&out)?,
+                pictures: &pictures,
+            },
+            path,
+        )?;
+    }
+    if args.json {
+        output::print_json(&out)?;
+    } else {
+        print_summary(&out, &end);
+    }
+    if let Some(error) = recorded.and_then(|r| r.write_error) {
+        eprintln!("warning: the recording is not whole: {error}");
+        return Ok(Exit::Degraded);
+    }
+    Ok(exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))
+}
+
+/// The pictures of the least confident moments, from the recording.
+fn doubtful_pictures(recording: &Path, steps: &[StepRecord]) -> Vec<(FrameId, Vec<u8>)> {
+    let wanted = report::least_confident(steps, 6);
+    let frames = match Recording::open(recording).and_then(|r| r.frames()) {
+        Ok(frames) => frames,
+        // The drive is over and its figures are known: a report without pictures beats none.
+        Err(e) => {
+            tracing::warn!("no pictures for the report: {e}");
+            return Vec::new();
+        }
+    };
+    frames
+        .filter_map(Result::ok)
+        .filter_map(|(step, image)| Some((step.frame_id, image?.bytes)))
+        .filter(|(id, _)| wanted.contains(id))
+        .collect()
+}
+
+fn exit_of(end: &DriveEnd, pacing: Pacing, recorder_dropped: u64) -> Exit {
+    let s = &end.summary;
+    if end.plant_gone {
+        return Exit::Failed;
+    }
+    let arrived = matches!(
+        s.end,
+        Some(EndReason::GoalReached | EndReason::FrameLimit | EndReason::Stopped)
+    );
+    let late = pacing == Pacing::Free && (s.deadline_misses > 0 || s.dropped_frames > 0);
+    if !arrived || late || (s.modes.safe_stop > 0 && !end.stopped) || recorder_dropped > 0 {
+        return Exit::Degraded;
+    }
+    Exit::Ok
+}
+
+fn print_summary(out: &Output<'_>, end: &DriveEnd) {
+    let s = out.summary;
+    let how = match s.end {
+        Some(EndReason::GoalReached) => "reached the goal",
+        Some(EndReason::FrameLimit) => "drove the frames asked for",
+        Some(EndReason::Stopped) => "was stopped and stands",
+        Some(EndReason::Collisions) => "collided too often",
+        Some(EndReason::Blocked) => "stood still for too long",
+        Some(EndReason::LeftRoute) => "left the route",
+        Some(EndReason::Timeout) => "ran out of time",
+        None if end.plant_gone => "lost its plant",
+        None => "ended",
+    };
+    eprintln!(
+        "{} in {}: {how}, {:.0} % of {:.0} m, {:.0} s driven in {:.1} s ({:.1}× real time)",
+        out.map,
+        out.weather,
+        s.route_completion,
+        s.route_length_m,
+        s.sim_seconds,
+        s.wall_seconds,
+        s.sim_seconds / s.wall_seconds.max(1e-9),
+    );
+    eprintln!(
+        "  lane deviation  mean {:.3} m, p95 {:.3} m, max {:.3} m",
+        s.lane_deviation_mean_m, s.lane_deviation_p95_m, s.lane_deviation_max_m
+    );
+    eprintln!(
+        "  collisions {}, lane invasions {}, off the road {:.1} m, driving score {:.1}",
+        s.collisions, s.lane_invasions, s.off_road_m, s.driving_score
+    );
+    eprintln!(
+        "  corrected {:.1} % of {} frames; modes: {} nominal, {} degraded, {} safe stop",
+        100.0 * s.corrected_share,
+        s.frames,
+        s.modes.nominal,
+        s.modes.degraded,
+        s.modes.safe_stop
+    );
+    for (fault, count) in &s.faults {
+        eprintln!("  fault {fault}: {count} frames");
+    }
+    eprintln!(
+        "  network p50 {:.2} ms, p99 {:.2} ms; controller beside it p99 {:.3} ms",
+        s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99
+    );
+    eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
+    if let Some(path) = out.record {
+        eprintln!("recording: {}", path.display());
+    }
+    if let Some(path) = out.report {
+        eprintln!("report:    {}", path.display());
+    }
+}
+
+fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}
+
+/// Where recording and report go. With `--record none` and no `--out` nothing is written.
+fn output_paths(args: &DriveArgs) -> anyhow::Result<(Option<PathBuf>, Option<PathBuf>)> {
+    let no_record = args.record.as_deref() == Some("none");
+    if no_record && args.out.is_none() {
+        return Ok((None, None));
+    }
+    let folder = match (&args.out, args.record.as_deref()) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(file)) if file != "none" => {
+            Path::new(file).parent().map(Path::to_path_buf).unwrap_or_default()
+        }
+        _ => {
+            let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+            Path::new("runs").join(stamp)
+        }
+    };
+    if !folder.as_os_str().is_empty() {
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let record = match args.record.as_deref() {
+        Some("none") => None,
+        Some(file) => Some(PathBuf::from(file)),
+        None => Some(folder.join("drive.mcap")),
+    };
+    let report = (!args.no_report).then(|| match args.record.as_deref() {
+        Some(file) if file != "none" && args.out.is_none() => {
+            Path::new(file).with_extension("html")
+        }
+        _ => folder.join("report.html"),
+    });
+    Ok((record, report))
+}

@@ -1,0 +1,63 @@
+//! `caril inspect`: what is in a recording or a policy pack.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use caril_policy::{Backend, Pack};
+use caril_record::Recording;
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::output;
+
+/// Say what is in a recording (F.mcap) or a policy pack (DIR).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json")]
+pub struct InspectArgs {
+    /// Recording or pack
+    path: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command. A recording that was cut is degraded: exit code 3.
+///
+/// # Errors
+/// If the path is neither or cannot be read.
+pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
+    let (value, exit) = if args.path.is_dir() {
+        let pack = Pack::load(&args.path, &Backend::Flex.device()?)?;
+        (serde_json::to_value(&pack.card)?, Exit::Ok)
+    } else {
+        let recording = Recording::open(&args.path)
+            .with_context(|| format!("cannot inspect {}", args.path.display()))?;
+        let summary = recording.summary()?;
+        let exit = if summary.complete { Exit::Ok } else { Exit::Degraded };
+        (serde_json::to_value(&summary)?, exit)
+    };
+    if args.json {
+        output::print_json(&value)?;
+    } else {
+        let mut text = String::new();
+        outline(&value, 0, &mut text);
+        output::print_text(&text)?;
+    }
+    Ok(exit)
+}
+
+/// A JSON value as an indented outline.
+fn outline(value: &serde_json::Value, depth: usize, text: &mut String) {
+    let serde_json::Value::Object(fields) = value else { return };
+    for (name, value) in fields {
+        let indent = "  ".repeat(depth);
+        match value {
+            serde_json::Value::Object(_) => {
+                text.push_str(&format!("{indent}{name}:\n"));
+                outline(value, depth + 1, text);
+            }
+            serde_json::Value::String(s) => text.push_str(&format!("{indent}{name}: {s}\n")),
+            other => text.push_str(&format!("{indent}{name}: {other}\n")),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! From names on the command line to things: maps, packs, the embedded world.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use caril_core::{CameraSpec, Config, PolicyCard};
+use caril_policy::{Backend, BurnPolicy, Pack};
+use caril_road::RoadMap;
+use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
+
+use crate::args::{BackendArg, ScenarioArgs};
+use crate::exit::usage;
+
+/// Folders that may hold `maps/` and `weights/`: here, beside and above the program, and the
+/// source tree that it was built from.
+fn roots() -> Vec<PathBuf> {
+    let mut roots = vec![PathBuf::from(".")];
+    if let Ok(program) = std::env::current_exe() {
+        roots.extend(program.ancestors().skip(1).map(Path::to_path_buf));
+    }
+    roots.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")));
+    roots
+}
+
+fn find(folder: &str, name: &str) -> Option<PathBuf> {
+    roots().into_iter().map(|r| r.join(folder).join(name)).find(|p| p.exists())
+}
+
+/// Names of what lies in `maps/` or `weights/`, for error messages.
+fn known(folder: &str) -> String {
+    let mut names: Vec<String> = roots()
+        .iter()
+        .find_map(|r| std::fs::read_dir(r.join(folder)).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|e| Some(e.path().file_stem()?.to_str()?.to_owned()))
+        .filter(|n| !n.starts_with('.') && !n.eq_ignore_ascii_case("readme"))
+        .collect();
+    names.sort();
+    names.join(", ")
+}
+
+/// Loads a map by name or file.
+///
+/// # Errors
+/// If there is no such map or it cannot be read.
+pub fn load_map(name: &str) -> anyhow::Result<RoadMap> {
+    let path = if name.ends_with(".xodr") || name.contains('/') {
+        PathBuf::from(name)
+    } else {
+        find("maps", &format!("{name}.xodr"))
+            .ok_or_else(|| usage(format!("no map {name}; there are: {}", known("maps"))))?
+    };
+    Ok(RoadMap::load(&path)?)
+}
+
+fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
+    if name.contains('/') || Path::new(name).join("card.toml").exists() {
+        return Ok(PathBuf::from(name));
+    }
+    find("weights", name)
+        .ok_or_else(|| usage(format!("no policy pack {name}; there are: {}", known("weights"))))
+}
+
+/// Loads a pack's card only.
+///
+/// # Errors
+/// If there is no such pack or its card cannot be used.
+pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
+    Ok(Pack::load_card(&pack_dir(name)?)?)
+}
+
+/// Loads a pack ready to drive.
+///
+/// # Errors
+/// If there is no such pack, it cannot be used or the backend is not in this build.
+pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<BurnPolicy> {
+    let backend = match backend {
+        BackendArg::Cpu => Backend::Cpu,
+        BackendArg::Flex => Backend::Flex,
+        BackendArg::Ndarray => Backend::Ndarray,
+        BackendArg::Wgpu => Backend::Wgpu,
+    };
+    Ok(BurnPolicy::load(&pack_dir(name)?, backend)?)
+}
+
+/// Weather by name.
+///
+/// # Errors
+/// If there is no such weather; the message names all.
+pub fn weather(name: &str) -> anyhow::Result<Weather> {
+    Weather::preset(name)
+        .ok_or_else(|| usage(format!("no weather {name}; there are: {}", Weather::names().join(", "))))
+}
+
+/// The embedded world that the options describe.
+///
+/// # Errors
+/// If an option names something that does not exist.
+pub fn sim_config(
+    args: &ScenarioArgs,
+    config: &Config,
+    camera: CameraSpec,
+) -> anyhow::Result<SimConfig> {
+    let map = Arc::new(load_map(&args.map)?);
+    let route = RouteSpec::parse(&args.route)
+        .ok_or_else(|| usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route)))?;
+    let faults = args
+        .faults
+        .iter()
+        .map(|text| caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}"))))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(SimConfig {
+        route,
+        seed: config.drive_loop.seed,
+        weather: weather(&args.weather)?,
+        faults,
+        camera,
+        rate_hz: config.drive_loop.rate_hz,
+        pacing: config.drive_loop.pacing,
+        traffic: args.traffic,
+        appearance_seed: args.appearance,
+        frame_limit: args.frames,
+        ..SimConfig::new(map)
+    })
+}
+
+/// Builds it.
+///
+/// # Errors
+/// If the route cannot be planned.
+pub fn sim_world(config: SimConfig) -> anyhow::Result<SimWorld> {
+    let name = config.map.name().to_owned();
+    SimWorld::new(config).with_context(|| format!("cannot build the world of map {name}"))
+}
