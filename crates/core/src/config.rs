@@ -202,13 +202,15 @@ pub struct RecordConfig {
     pub image_every: u32,
     /// JPEG quality 1–100.
     pub jpeg_quality: u8,
+    /// PNG instead of JPEG, so that a replay sees the very same pixels; several times larger.
+    pub lossless: bool,
     /// Pictures waiting for the recorder before new ones are dropped (and counted).
     pub image_queue: u32,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { image_every: 1, jpeg_quality: 85, image_queue: 8 }
+        Self { image_every: 1, jpeg_quality: 85, lossless: false, image_queue: 8 }
     }
 }
 
