@@ -76,7 +76,12 @@ pub struct ScenarioArgs {
     #[arg(long, default_value = "harbour_town", value_name = "NAME|FILE.xodr")]
     pub map: String,
     /// Route: `default`, `random`, or two points in metres
-    #[arg(long, default_value = "default", value_name = "default|random|X,Y:X,Y", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        default_value = "default",
+        value_name = "default|random|X,Y:X,Y",
+        allow_hyphen_values = true
+    )]
     pub route: String,
     /// Weather by CARLA's preset names (`--weather list` names them)
     #[arg(long, default_value = "ClearNoon", value_name = "NAME")]

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use caril_core::{
-    CameraSpec, Command, Config, FaultSet, Fault, Frame, Image, Observation, Observed, Pacing,
+    CameraSpec, Command, Config, Fault, FaultSet, Frame, Image, Observation, Observed, Pacing,
     PlantInfo, Policy as _, World,
 };
 use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
@@ -116,7 +116,8 @@ fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
         output::print_json(&serde_json::json!({ "stages": rows }))?;
         return Ok(Exit::Ok);
     }
-    let mut text = String::from("stage              n     p50 ms   p90 ms   p99 ms   max ms    per s\n");
+    let mut text =
+        String::from("stage              n     p50 ms   p90 ms   p99 ms   max ms    per s\n");
     for r in rows {
         text += &format!(
             "{:14} {:5}   {:8.4} {:8.4} {:8.4} {:8.4} {:8.0}\n",
@@ -203,7 +204,10 @@ fn sim(args: &SimArgs) -> anyhow::Result<Exit> {
         }
         tick.push(start.elapsed().as_nanos() as u64);
     }
-    print(&[Row::of("build scene", vec![build_ns]), Row::of("draw", draw), Row::of("tick", tick)], args.json)
+    print(
+        &[Row::of("build scene", vec![build_ns]), Row::of("draw", draw), Row::of("tick", tick)],
+        args.json,
+    )
 }
 
 /// A plant that only counts: what remains is the link.
@@ -245,7 +249,12 @@ fn link(args: &LinkArgs) -> anyhow::Result<Exit> {
         pacing: Pacing::Lockstep,
         route: Vec::new(),
     };
-    let options = ServeOptions { pacing: Pacing::Lockstep, rate_hz: 20.0, once: true, ..ServeOptions::default() };
+    let options = ServeOptions {
+        pacing: Pacing::Lockstep,
+        rate_hz: 20.0,
+        once: true,
+        ..ServeOptions::default()
+    };
     let mut socket = PlantSocket::bind(&endpoint, options)?;
     let endpoint = socket.endpoint().to_owned();
     let stop = Arc::new(AtomicBool::new(false));

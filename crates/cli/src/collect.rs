@@ -11,14 +11,16 @@ use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
 use caril_sim::{Disturbance, RouteSpec, SimConfig, SimWorld, Weather};
 use clap::Args;
 
-use crate::args::{BackendArg, CorrectionArg, ControlArgs, ScenarioArgs};
+use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::{output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
 /// disturbed start and surroundings of its own.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine")]
+#[command(
+    after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine"
+)]
 pub struct CollectArgs {
     /// Map: a name from maps/ or an OpenDRIVE file
     #[arg(long, default_value = "town_blocks", value_name = "NAME|FILE.xodr")]
@@ -106,7 +108,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                     kind: "collect".into(),
                     command_line: std::env::args().collect(),
                     seed: args.seed,
-                    config,
+                    config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
                     ..RecordingHeader::new(world.info().clone())
                 };
@@ -130,7 +132,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
             time_offset_ns: total.last_time_ns + 10_000_000_000,
             steer_scale: args.steer_scale,
         };
-        let done = collect(&mut *world, &mut driver, &config, recorder, &stop, &options);
+        let done = collect(&mut world, &mut driver, &config, recorder, &stop, &options);
         episodes += 1;
         total.pictures += done.pictures;
         total.frames += done.frames;
@@ -153,7 +155,10 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         total.frames,
         sparkline(&total.histogram),
         if args.dagger.is_some() {
-            format!("; expert took over in {:.1} % of frames", 100.0 * total.takeover_frames as f64 / total.frames.max(1) as f64)
+            format!(
+                "; expert took over in {:.1} % of frames",
+                100.0 * total.takeover_frames as f64 / total.frames.max(1) as f64
+            )
         } else {
             String::new()
         }
@@ -197,7 +202,10 @@ impl<'a> Source<'a> {
     fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
         match self {
             Self::Plant(endpoint) => {
-                let options = ConnectOptions { controller: "caril collect".into(), ..ConnectOptions::default() };
+                let options = ConnectOptions {
+                    controller: "caril collect".into(),
+                    ..ConnectOptions::default()
+                };
                 Ok(Box::new(RemoteWorld::connect(endpoint, options)?))
             }
             Self::Sim { args, base, weathers } => {

@@ -4,9 +4,7 @@ use std::io::{BufRead as _, Write as _};
 
 use anyhow::Context as _;
 use caril_control::{CorrectionState, correct};
-use caril_core::{
-    BIN_COUNT, Calibration, CorrectionConfig, FrameId, Prediction, Regime,
-};
+use caril_core::{BIN_COUNT, Calibration, CorrectionConfig, FrameId, Prediction, Regime};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +14,9 @@ use crate::scenario;
 
 /// Correct predictions: {frame_id, regression, probs} in, {frame_id, steer, regime} out.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  echo '{\"frame_id\":1,\"regression\":0.1,\"probs\":[0,0,0,0,0,0.5,0.5,0,0,0,0]}' | caril correct --mode paper --seed 1")]
+#[command(
+    after_help = "Example:\n  echo '{\"frame_id\":1,\"regression\":0.1,\"probs\":[0,0,0,0,0,0.5,0.5,0,0,0,0]}' | caril correct --mode paper --seed 1"
+)]
 pub struct CorrectArgs {
     /// Which rule
     #[arg(long, value_enum, default_value_t = CorrectionArg::Calibrated)]

@@ -33,7 +33,9 @@ pub enum Transport {
 /// Drive in a closed loop. Without options: embedded world, shipped policy, default map and
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --plant tcp://127.0.0.1:5555 --json")]
+#[command(
+    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --plant tcp://127.0.0.1:5555 --json"
+)]
 pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
     #[arg(long, default_value = "sim", value_name = "sim|tcp://…|ipc://…")]
@@ -83,7 +85,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.scenario.faults.iter().any(|f| f == "list") {
-        output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
+        output::print_text(&(scenario::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
     let mut config = args.control.config(&args.scenario)?;
@@ -119,7 +121,8 @@ fn over_zeromq(
     stop: &Arc<StopFlag>,
 ) -> anyhow::Result<Exit> {
     // An ipc path must be short (107 bytes): a folder of our own in the system's place for them.
-    let folder = tempfile::Builder::new().prefix("caril").tempdir().context("no folder for the socket")?;
+    let folder =
+        tempfile::Builder::new().prefix("caril").tempdir().context("no folder for the socket")?;
     let endpoint = match args.transport {
         Transport::Tcp => "tcp://127.0.0.1:*".to_owned(),
         _ => format!("ipc://{}", folder.path().join("plant").display()),
@@ -203,10 +206,11 @@ fn drive<W: World>(
         command_line: std::env::args().collect(),
         created_unix_s: unix_seconds(),
         seed: config.drive_loop.seed,
-        config: *config,
+        config: serde_json::to_value(config)?,
         policy: card.name.clone(),
         card: Some(card.clone()),
-        extra: [("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase())].into(),
+        extra: [("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase())]
+            .into(),
         ..RecordingHeader::new(info.clone())
     };
     let mut recorder = record_path
@@ -250,7 +254,8 @@ fn drive<W: World>(
     };
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
-        let pictures = record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
+        let pictures =
+            record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
         report::write_report(
             &report::ReportInput {
                 title: &format!("{} in {}", info.map, info.weather),
@@ -280,15 +285,16 @@ fn drive<W: World>(
 /// The pictures of the least confident moments, from the recording.
 fn doubtful_pictures(recording: &Path, steps: &[StepRecord]) -> Vec<(FrameId, Vec<u8>)> {
     let wanted = report::least_confident(steps, 6);
-    let frames = match Recording::open(recording).and_then(|r| r.frames()) {
-        Ok(frames) => frames,
+    let recording = match Recording::open(recording) {
+        Ok(recording) => recording,
         // The drive is over and its figures are known: a report without pictures beats none.
         Err(e) => {
             tracing::warn!("no pictures for the report: {e}");
             return Vec::new();
         }
     };
-    frames
+    recording
+        .frames()
         .filter_map(Result::ok)
         .filter_map(|(step, image)| Some((step.frame_id, image?.bytes)))
         .filter(|(id, _)| wanted.contains(id))
@@ -300,10 +306,8 @@ fn exit_of(end: &DriveEnd, pacing: Pacing, recorder_dropped: u64) -> Exit {
     if end.plant_gone {
         return Exit::Failed;
     }
-    let arrived = matches!(
-        s.end,
-        Some(EndReason::GoalReached | EndReason::FrameLimit | EndReason::Stopped)
-    );
+    let arrived =
+        matches!(s.end, Some(EndReason::GoalReached | EndReason::FrameLimit | EndReason::Stopped));
     let late = pacing == Pacing::Free && (s.deadline_misses > 0 || s.dropped_frames > 0);
     if !arrived || late || (s.modes.safe_stop > 0 && !end.stopped) || recorder_dropped > 0 {
         return Exit::Degraded;
@@ -367,9 +371,7 @@ fn print_summary(out: &Output<'_>, end: &DriveEnd) {
 }
 
 fn unix_seconds() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// Where recording and report go. With `--record none` and no `--out` nothing is written.

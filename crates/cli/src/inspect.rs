@@ -12,7 +12,9 @@ use crate::output;
 
 /// Say what is in a recording (F.mcap) or a policy pack (DIR).
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json")]
+#[command(
+    after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json"
+)]
 pub struct InspectArgs {
     /// Recording or pack
     path: PathBuf,

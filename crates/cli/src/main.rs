@@ -22,7 +22,9 @@ use exit::Exit;
 /// Embedded confidence controller for camera-driven cars.
 #[derive(Debug, Parser)]
 #[command(name = "caril", version, about, long_about = None, arg_required_else_help = true)]
-#[command(after_help = "Example:\n  caril drive                # the embedded world, the shipped policy, a report at the end\n  caril drive --weather FoggyNoon --seed 7")]
+#[command(
+    after_help = "Example:\n  caril drive                # the embedded world, the shipped policy, a report at the end\n  caril drive --weather FoggyNoon --seed 7"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -26,7 +26,9 @@ pub enum SimCommand {
 
 /// Options of `sim serve`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caril sim serve --endpoint tcp://127.0.0.1:5555 --map town_blocks &\n  caril drive --plant tcp://127.0.0.1:5555")]
+#[command(
+    after_help = "Example:\n  caril sim serve --endpoint tcp://127.0.0.1:5555 --map town_blocks &\n  caril drive --plant tcp://127.0.0.1:5555"
+)]
 pub struct ServeArgs {
     /// Where: tcp://ADDRESS:PORT (`*` takes a free port) or ipc://PATH
     #[arg(long, value_name = "E")]
@@ -43,7 +45,9 @@ pub struct ServeArgs {
 
 /// Options of `sim render`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caril sim render --map harbour_town --pose 20,30,90 --weather ClearSunset --out street.png")]
+#[command(
+    after_help = "Example:\n  caril sim render --map harbour_town --pose 20,30,90 --weather ClearSunset --out street.png"
+)]
 pub struct RenderArgs {
     /// Map name or OpenDRIVE file
     #[arg(long, default_value = "harbour_town")]
@@ -64,7 +68,12 @@ pub struct RenderArgs {
     #[arg(long, default_value_t = 110.0)]
     fov: f32,
     /// Camera's place on the vehicle in metres, and its pitch in degrees
-    #[arg(long, default_value = "1.5,0,2.4,0", value_name = "X,Y,Z,PITCH", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        default_value = "1.5,0,2.4,0",
+        value_name = "X,Y,Z,PITCH",
+        allow_hyphen_values = true
+    )]
     mount: String,
     /// Seed of textures, colours and surroundings
     #[arg(long, default_value_t = 0)]
@@ -121,10 +130,19 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         let t = world.truth();
         eprintln!(
             "episode over ({:?}): {:.0} % of {:.0} m, {} collisions; {} frames, {} commands, {} malformed, {} refused",
-            report.end, t.route_completion, t.route_length_m, t.collisions,
-            report.stats.frames, report.stats.commands, report.stats.malformed, report.stats.refused
+            report.end,
+            t.route_completion,
+            t.route_length_m,
+            t.collisions,
+            report.stats.frames,
+            report.stats.commands,
+            report.stats.malformed,
+            report.stats.refused
         );
-        degraded |= !matches!(report.end, ServeEnd::Ended(_) | ServeEnd::Stopped | ServeEnd::ControllerLeft);
+        degraded |= !matches!(
+            report.end,
+            ServeEnd::Ended(_) | ServeEnd::Stopped | ServeEnd::ControllerLeft
+        );
         if !args.again || stop.asked() {
             break;
         }
@@ -136,11 +154,14 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
 
 /// `a,b,c` as numbers.
 fn numbers<const N: usize>(option: &str, text: &str, separator: char) -> anyhow::Result<[f64; N]> {
-    let parsed: Vec<f64> =
-        text.split(separator).filter_map(|t| t.trim().parse().ok()).filter(|v: &f64| v.is_finite()).collect();
-    parsed
-        .try_into()
-        .map_err(|_| usage(format!("{option} {text}: expected {N} numbers separated by `{separator}`")))
+    let parsed: Vec<f64> = text
+        .split(separator)
+        .filter_map(|t| t.trim().parse().ok())
+        .filter(|v: &f64| v.is_finite())
+        .collect();
+    parsed.try_into().map_err(|_| {
+        usage(format!("{option} {text}: expected {N} numbers separated by `{separator}`"))
+    })
 }
 
 fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
@@ -148,8 +169,13 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
     let weather = scenario::weather(&args.weather)?;
     let [width, height] = numbers("--size", &args.size, 'x')?;
     let [x, y, z, pitch] = numbers("--mount", &args.mount, ',')?;
-    let mount =
-        Mount { x_m: x as f32, y_m: y as f32, z_m: z as f32, pitch_deg: pitch as f32, yaw_deg: 0.0 };
+    let mount = Mount {
+        x_m: x as f32,
+        y_m: y as f32,
+        z_m: z as f32,
+        pitch_deg: pitch as f32,
+        yaw_deg: 0.0,
+    };
     let spec = CameraSpec {
         width: width as u32,
         height: height as u32,
@@ -176,7 +202,14 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
         None => {
             let route = caril_sim::RouteSpec::default().plan(&map, 0)?;
             let p = route.at(0.0);
-            Pose { x_m: p.x_m, y_m: p.y_m, z_m: p.z_m, yaw_rad: p.yaw_rad, pitch_rad: p.pitch_rad, roll_rad: 0.0 }
+            Pose {
+                x_m: p.x_m,
+                y_m: p.y_m,
+                z_m: p.z_m,
+                yaw_rad: p.yaw_rad,
+                pitch_rad: p.pitch_rad,
+                roll_rad: 0.0,
+            }
         }
     };
     let scene = Scene::build(&map, args.appearance);

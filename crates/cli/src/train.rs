@@ -22,7 +22,9 @@ pub enum LossArg {
 
 /// Train a policy pack from recordings.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caril collect --map town_blocks --frames 8000 --out town.mcap\n  caril train --data town.mcap --out weights/mine --epochs 10")]
+#[command(
+    after_help = "Example:\n  caril collect --map town_blocks --frames 8000 --out town.mcap\n  caril train --data town.mcap --out weights/mine --epochs 10"
+)]
 pub struct TrainArgs {
     /// Recordings with pictures and the expert's steer
     #[arg(long, required = true, num_args = 1.., value_name = "F.mcap")]
@@ -77,7 +79,10 @@ pub struct TrainArgs {
 /// If a recording cannot be used or training fails; no half-written pack is left.
 pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     let architecture = Architecture::from_name(&args.backbone).ok_or_else(|| {
-        usage(format!("no backbone {}; there are: pilotnet, efficientnet-lite0, resnet50", args.backbone))
+        usage(format!(
+            "no backbone {}; there are: pilotnet, efficientnet-lite0, resnet50",
+            args.backbone
+        ))
     })?;
     let stop = output::stop_on_ctrl_c()?;
     let halt = Arc::new(AtomicBool::new(false));
@@ -151,7 +156,11 @@ fn report(args: &TrainArgs, summary: &TrainSummary) -> anyhow::Result<()> {
         summary.train_frames,
         summary.steps,
         summary.images_per_second,
-        if summary.calibrated { "calibrated on held-out drives" } else { "too few held-out frames to calibrate" }
+        if summary.calibrated {
+            "calibrated on held-out drives"
+        } else {
+            "too few held-out frames to calibrate"
+        }
     );
     if args.json {
         output::print_json(&serde_json::json!({

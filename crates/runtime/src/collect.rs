@@ -92,7 +92,9 @@ pub fn collect<W: World, P: Policy>(
         }
         let Some(truth) = frame.truth else { break };
         let mut record = match driver {
-            Driver::Expert => expert_record(&frame, &truth, config, noise.at(frame.sim_time_ns, &frame)),
+            Driver::Expert => {
+                expert_record(&frame, &truth, config, noise.at(frame.sim_time_ns, &frame))
+            }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
                 takeover = needs_takeover(&truth, takeover);

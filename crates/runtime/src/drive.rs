@@ -23,7 +23,8 @@ impl StopFlag {
     /// Asks (again).
     pub fn ask(&self) {
         // Saturates at two: more is no more urgent.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < 2).then_some(n + 1));
+        let _ =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < 2).then_some(n + 1));
     }
     /// Whether a stop was asked for.
     pub fn asked(&self) -> bool {
@@ -107,7 +108,10 @@ const WAIT_NS: u64 = 50_000_000;
 /// Below this speed a stopped car counts as standing, m/s.
 const STANDING_MPS: f32 = 0.1;
 
-#[allow(clippy::too_many_arguments, reason = "private seam between the panic boundary and the loop")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "private seam between the panic boundary and the loop"
+)]
 fn run<W: World, P: Policy>(
     world: &mut W,
     mut pipeline: Pipeline<P>,
@@ -184,4 +188,3 @@ fn run<W: World, P: Policy>(
     let wall_seconds = clock.now_ns() as f64 * 1e-9;
     DriveEnd { summary: stats.finish(end, wall_seconds), plant_gone, stopped }
 }
-

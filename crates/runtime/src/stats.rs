@@ -165,7 +165,10 @@ impl DriveStats {
             self.truth = Some(t);
         }
         let stage = |s: Stage| r.times.ns.get(s as usize).copied().unwrap_or(0);
-        let own = stage(Stage::Check) + stage(Stage::Decide) + stage(Stage::Actuate) + stage(Stage::Record);
+        let own = stage(Stage::Check)
+            + stage(Stage::Decide)
+            + stage(Stage::Actuate)
+            + stage(Stage::Record);
         self.infer_ns.saturating_record(stage(Stage::Infer));
         self.overhead_ns.saturating_record(own);
         self.loop_ns.saturating_record(own + stage(Stage::Infer));

@@ -48,7 +48,7 @@ pub fn load(
             }
             done
         };
-        for frame in recording.frames().map_err(|e| failed(e.to_string()))? {
+        for frame in recording.frames() {
             let (step, picture) = frame.map_err(|e| failed(e.to_string()))?;
             let jump = last_time_ns
                 .is_some_and(|last: u64| step.sim_time_ns.abs_diff(last) > DRIVE_GAP_NS);

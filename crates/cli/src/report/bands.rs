@@ -61,7 +61,8 @@ const REGIMES: [(Regime, &str); Regime::COUNT] = [
 ];
 
 fn regime_rects(steps: &[StepRecord], axis: &TimeAxis) -> String {
-    let changed = |s: &StepRecord| (s.correction.regime != Regime::Kept).then_some(s.correction.regime as u8);
+    let changed =
+        |s: &StepRecord| (s.correction.regime != Regime::Kept).then_some(s.correction.regime as u8);
     rects(&runs(steps, axis, changed), |code| format!("g{code}"))
 }
 

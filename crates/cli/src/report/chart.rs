@@ -163,7 +163,8 @@ impl Chart<'_> {
                 "<path class=\"curve {}\" data-n=\"{}\" d=\"{d}\"/>",
                 curve.class, curve.name
             ));
-            legend.push_str(&format!("<span><b class=\"{}\"></b>{}</span>", curve.class, curve.name));
+            legend
+                .push_str(&format!("<span><b class=\"{}\"></b>{}</span>", curve.class, curve.name));
         }
         let empty = if legend.is_empty() { "<p class=\"none\">no data</p>" } else { "" };
         format!(
@@ -221,8 +222,7 @@ pub(super) fn time_grid(axis: &TimeAxis) -> String {
     let tick = |(p, _): &(f64, String)| {
         format!("<path class=\"grid\" d=\"M{:.1} 0V{HEIGHT}\"/>", p * WIDTH / 100.0)
     };
-    let moment =
-        |t: &f64| format!("<path class=\"moment\" d=\"M{:.1} 0V{HEIGHT}\"/>", axis.x(*t));
+    let moment = |t: &f64| format!("<path class=\"moment\" d=\"M{:.1} 0V{HEIGHT}\"/>", axis.x(*t));
     axis.ticks().iter().map(tick).chain(axis.moments_s.iter().map(moment)).collect()
 }
 

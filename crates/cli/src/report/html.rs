@@ -79,7 +79,6 @@ pub(super) fn percentile(values: impl Iterator<Item = f64>, q: f64) -> Option<f6
 
 /// Mean of the finite values.
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, n) =
-        values.filter(|v| v.is_finite()).fold((0.0, 0_u32), |(s, n), v| (s + v, n + 1));
+    let (sum, n) = values.filter(|v| v.is_finite()).fold((0.0, 0_u32), |(s, n), v| (s + v, n + 1));
     (n > 0).then(|| sum / f64::from(n))
 }

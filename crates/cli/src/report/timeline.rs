@@ -20,10 +20,7 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         deviation(input.steps, axis),
         bands::modes_and_faults(input.steps, axis),
     ];
-    format!(
-        "<section><h2>Over time</h2><div class=\"card\">{}</div></section>\n",
-        charts.concat()
-    )
+    format!("<section><h2>Over time</h2><div class=\"card\">{}</div></section>\n", charts.concat())
 }
 
 fn predicted(step: &StepRecord, value: f32) -> f64 {

@@ -30,7 +30,8 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
     let table: String = rows
         .iter()
         .map(|(name, what, [p50, p99, max])| {
-            let share = |v: f64| if busy > 0.0 { (v / busy * 100.0).clamp(0.0, 100.0) } else { 0.0 };
+            let share =
+                |v: f64| if busy > 0.0 { (v / busy * 100.0).clamp(0.0, 100.0) } else { 0.0 };
             format!(
                 "<tr><th>{name}<small>{what}</small></th>{}{}{}<td class=\"bar\">\
                  <div><u style=\"width:{:.1}%\"></u><s style=\"width:{:.1}%\"></s></div></td></tr>",
