@@ -17,6 +17,7 @@ const RECORD_LIMIT: usize = 256 << 20;
 const READ_SIZE: usize = 256 << 10;
 
 /// What the file holds, one after the other.
+#[allow(clippy::large_enum_variant)] // One at a time is alive, and a box per step costs more.
 pub(crate) enum Entry {
     Meta(Vec<u8>),
     Step(Result<StepRecord, RecordError>),
