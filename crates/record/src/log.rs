@@ -1,0 +1,186 @@
+//! The MCAP file as it is written: channels, messages, flushing. Knows nothing of threads.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+
+use caril_core::{Image, RecordConfig, StepRecord};
+use mcap::records::{MessageHeader, Metadata};
+use mcap::{Compression, WriteOptions, Writer};
+
+use crate::picture::{ImageFormat, encode};
+use crate::step_json::{step_schema, step_to_json};
+use crate::{RecordError, RecordingHeader, proto, topics};
+
+/// Counts the bytes, and after an error refuses everything: what comes after a gap cannot be read.
+struct Tail<W: Write> {
+    inner: BufWriter<W>,
+    bytes: u64,
+    broken: bool,
+}
+
+impl<W: Write> Tail<W> {
+    fn try_io<T>(&mut self, f: impl FnOnce(&mut BufWriter<W>) -> io::Result<T>) -> io::Result<T> {
+        if self.broken {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        let result = f(&mut self.inner);
+        self.broken = result.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::Interrupted);
+        result
+    }
+}
+
+impl<W: Write> Write for Tail<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.try_io(|w| w.write(buf))?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.try_io(BufWriter::flush)
+    }
+}
+
+/// Only the question where it stands; the writer is told not to seek.
+impl<W: Write> Seek for Tail<W> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match to {
+            SeekFrom::Current(0) => Ok(self.bytes),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// What has been written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    pub steps: u64,
+    pub images: u64,
+}
+
+/// An open recording. Chunks are held in memory and written whole.
+pub(crate) struct Log<W: Write> {
+    writer: Writer<Tail<W>>,
+    channels: [u16; 4],
+    /// The header, until the first step tells the time.
+    meta: Option<Vec<u8>>,
+    format: ImageFormat,
+    quality: u8,
+    sequence: u32,
+    pub written: Written,
+    json: String,
+    message: Vec<u8>,
+    picture: Vec<u8>,
+    rgb: Vec<u8>,
+}
+
+impl<W: Write> Log<W> {
+    pub fn start(
+        sink: W,
+        header: &RecordingHeader,
+        config: &RecordConfig,
+    ) -> Result<Self, RecordError> {
+        let meta = header.to_json()?;
+        let tail = Tail { inner: BufWriter::new(sink), bytes: 0, broken: false };
+        let mut writer = WriteOptions::new()
+            .profile(topics::PROFILE)
+            .library(concat!("caril ", env!("CARGO_PKG_VERSION")))
+            .compression(Some(Compression::Lz4))
+            .chunk_size(Some(1 << 20))
+            .disable_seeking(true)
+            .create(tail)?;
+        writer
+            .write_metadata(&Metadata { name: topics::FACTS.into(), metadata: header.facts() })?;
+        let schemas: [(&str, &str, &str, &str, Vec<u8>); 4] = [
+            (
+                topics::META,
+                "json",
+                "caril.RecordingHeader",
+                "jsonschema",
+                topics::META_SCHEMA.into(),
+            ),
+            (topics::STEP, "json", "caril.StepRecord", "jsonschema", step_schema().into()),
+            (topics::IMAGE, "protobuf", proto::IMAGE_SCHEMA, "protobuf", proto::image_descriptor()),
+            (topics::POSE, "protobuf", proto::POSE_SCHEMA, "protobuf", proto::pose_descriptor()),
+        ];
+        let mut channels = [0; 4];
+        for (id, (topic, encoding, name, schema_encoding, schema)) in
+            channels.iter_mut().zip(schemas)
+        {
+            let schema = writer.add_schema(name, schema_encoding, &schema)?;
+            *id = writer.add_channel(schema, topic, encoding, &BTreeMap::new())?;
+        }
+        writer.flush()?;
+        Ok(Self {
+            writer,
+            channels,
+            meta: Some(meta),
+            format: if config.lossless { ImageFormat::Png } else { ImageFormat::Jpeg },
+            quality: config.jpeg_quality,
+            sequence: 0,
+            written: Written::default(),
+            json: String::with_capacity(4096),
+            message: Vec::new(),
+            picture: Vec::new(),
+            rgb: Vec::new(),
+        })
+    }
+
+    /// The picture goes before its step, so that a reader has both when it sees the step.
+    pub fn write(&mut self, step: &StepRecord, image: Option<&Image>) -> Result<(), RecordError> {
+        let time_ns = step.sim_time_ns;
+        self.write_meta(time_ns)?;
+        let [_, step_id, image_id, pose_id] = self.channels;
+        if let Some(image) = image {
+            encode(image, self.format, self.quality, &mut self.rgb, &mut self.picture)?;
+            let name = self.format.name();
+            proto::compressed_image(&mut self.message, time_ns, name, &self.picture);
+            self.writer
+                .write_to_known_channel(&stamp(image_id, self.sequence, time_ns), &self.message)?;
+            self.written.images += 1;
+        }
+        proto::frame_transform(&mut self.message, time_ns, &step.ego.pose);
+        self.writer
+            .write_to_known_channel(&stamp(pose_id, self.sequence, time_ns), &self.message)?;
+        step_to_json(step, &mut self.json);
+        self.writer.write_to_known_channel(
+            &stamp(step_id, self.sequence, time_ns),
+            self.json.as_bytes(),
+        )?;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.written.steps += 1;
+        Ok(())
+    }
+
+    /// Ends the chunk and flushes the sink.
+    pub fn flush(&mut self) -> Result<(), RecordError> {
+        Ok(self.writer.flush()?)
+    }
+
+    /// Writes the last facts and MCAP's summary.
+    pub fn finish(&mut self, end: BTreeMap<String, String>) -> Result<(), RecordError> {
+        self.write_meta(0)?;
+        self.writer.write_metadata(&Metadata { name: topics::END.into(), metadata: end })?;
+        self.writer.finish()?;
+        Ok(())
+    }
+
+    /// Closes the file as it is; bytes written.
+    pub fn close(self) -> (u64, io::Result<()>) {
+        let mut tail = self.writer.into_inner();
+        let flushed = tail.flush();
+        (tail.bytes, flushed)
+    }
+
+    fn write_meta(&mut self, time_ns: u64) -> Result<(), RecordError> {
+        if let Some(meta) = self.meta.take() {
+            let [id, ..] = self.channels;
+            self.writer.write_to_known_channel(&stamp(id, 0, time_ns), &meta)?;
+        }
+        Ok(())
+    }
+}
+
+fn stamp(channel_id: u16, sequence: u32, time_ns: u64) -> MessageHeader {
+    MessageHeader { channel_id, sequence, log_time: time_ns, publish_time: time_ns }
+}

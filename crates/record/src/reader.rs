@@ -1,0 +1,268 @@
+//! Reading a recording from front to back, whole or cut off, in bounded memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use caril_core::StepRecord;
+use mcap::records::Record;
+use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
+
+use crate::step_json::step_from_json;
+use crate::{EncodedImage, ImageFormat, RecordError, RecordingHeader, proto, topics};
+
+/// No record or chunk that caril writes is larger: a picture has at most 4096² · 3 bytes.
+const RECORD_LIMIT: usize = 256 << 20;
+const READ_SIZE: usize = 256 << 10;
+
+/// What the file holds, one after the other.
+#[allow(clippy::large_enum_variant)] // One at a time is alive, and a box per step costs more.
+pub(crate) enum Entry {
+    Meta(Vec<u8>),
+    Step(Result<StepRecord, RecordError>),
+    Image(u64, Result<EncodedImage, RecordError>),
+    Metadata(mcap::records::Metadata),
+}
+
+/// The records of a file up to the last whole chunk.
+pub(crate) struct Stream {
+    file: File,
+    reader: LinearReader,
+    path: PathBuf,
+    /// Pictures are passed over if not.
+    images: bool,
+    topics: BTreeMap<u16, String>,
+    /// Messages by topic, so far.
+    pub counts: BTreeMap<String, u64>,
+    /// Whether the stream ended early.
+    pub damaged: bool,
+    ended: bool,
+}
+
+impl Stream {
+    pub fn open(path: &Path, images: bool) -> Result<Self, RecordError> {
+        let file = File::open(path).map_err(RecordError::io("opening the recording", path))?;
+        // Chunks are checked before their first record is believed.
+        let options = LinearReaderOptions::default()
+            .with_prevalidate_chunk_crcs(true)
+            .with_record_length_limit(RECORD_LIMIT);
+        Ok(Self {
+            file,
+            reader: LinearReader::new_with_options(options),
+            path: path.to_path_buf(),
+            images,
+            topics: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            damaged: false,
+            ended: false,
+        })
+    }
+
+    fn foreign(&self, expected: &'static str, got: impl Into<String>) -> RecordError {
+        RecordError::Foreign { expected, got: got.into(), path: self.path.clone() }
+    }
+
+    /// `None` at the end, also if that is a cut or damaged place.
+    pub fn next(&mut self) -> Result<Option<Entry>, RecordError> {
+        while !self.ended {
+            let (opcode, data) = match self.reader.next_event() {
+                None => {
+                    self.ended = true;
+                    break;
+                }
+                Some(Err(mcap::McapError::BadMagic)) if self.topics.is_empty() => {
+                    self.ended = true;
+                    return Err(self.foreign("MCAP's magic", "other bytes"));
+                }
+                Some(Err(_)) => {
+                    (self.ended, self.damaged) = (true, true);
+                    break;
+                }
+                Some(Ok(LinearReadEvent::ReadRequest(n))) => {
+                    // A length out of a damaged file must not decide how much memory is taken.
+                    let into = self.reader.insert(n.clamp(1, READ_SIZE));
+                    let n = loop {
+                        match self.file.read(into) {
+                            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                            other => break other,
+                        }
+                    };
+                    let n = n.map_err(|e| {
+                        self.ended = true;
+                        RecordError::io("reading the recording", &self.path)(e)
+                    })?;
+                    self.reader.notify_read(n);
+                    continue;
+                }
+                Some(Ok(LinearReadEvent::Record { data, opcode })) => (opcode, data),
+            };
+            let Ok(record) = mcap::parse_record(opcode, data) else {
+                (self.ended, self.damaged) = (true, true);
+                break;
+            };
+            match record {
+                Record::Header(header) if header.profile != topics::PROFILE => {
+                    self.ended = true;
+                    let got = format!("profile {:?}", header.profile);
+                    return Err(self.foreign("profile \"caril\"", got));
+                }
+                Record::Channel(channel) => {
+                    self.topics.insert(channel.id, channel.topic);
+                }
+                Record::Metadata(metadata) => return Ok(Some(Entry::Metadata(metadata))),
+                Record::Message { header, data } => {
+                    let Some(topic) = self.topics.get(&header.channel_id) else { continue };
+                    match self.counts.get_mut(topic) {
+                        Some(n) => *n += 1,
+                        None => drop(self.counts.insert(topic.clone(), 1)),
+                    }
+                    match topic.as_str() {
+                        topics::META => return Ok(Some(Entry::Meta(data.into_owned()))),
+                        topics::STEP => return Ok(Some(Entry::Step(step(&data)))),
+                        topics::IMAGE if self.images => {
+                            return Ok(Some(Entry::Image(header.log_time, picture(&data))));
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn step(data: &[u8]) -> Result<StepRecord, RecordError> {
+    let json = std::str::from_utf8(data).map_err(|_| RecordError::Step("not UTF-8".into()))?;
+    step_from_json(json)
+}
+
+fn picture(message: &[u8]) -> Result<EncodedImage, RecordError> {
+    let wrong = |why: &str| RecordError::Picture { doing: "decoded", why: why.into() };
+    let (format, bytes) = proto::read_compressed_image(message)
+        .ok_or_else(|| wrong("the message is no foxglove.CompressedImage"))?;
+    let format = ImageFormat::from_name(format)
+        .ok_or_else(|| wrong("its format is neither jpeg nor png"))?;
+    Ok(EncodedImage { format, bytes: bytes.to_vec() })
+}
+
+/// A recording on disk. Each walk opens the file anew.
+#[derive(Debug)]
+pub struct Recording {
+    path: PathBuf,
+    header: RecordingHeader,
+    complete: bool,
+}
+
+impl Recording {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`]; [`RecordError::Foreign`] if caril did not write it;
+    /// [`RecordError::NoHeader`] if it is cut off or damaged before the first whole chunk.
+    pub fn open(path: &Path) -> Result<Self, RecordError> {
+        let mut stream = Stream::open(path, false)?;
+        let header = loop {
+            match stream.next()? {
+                None => return Err(RecordError::NoHeader { path: path.to_path_buf() }),
+                Some(Entry::Meta(json)) => {
+                    break RecordingHeader::from_json(&json)
+                        .map_err(|e| stream.foreign("a header of this version", e.to_string()))?;
+                }
+                Some(_) => {}
+            }
+        };
+        let complete =
+            has_end(&mut stream.file).map_err(RecordError::io("reading the recording", path))?;
+        Ok(Self { path: path.to_path_buf(), header, complete })
+    }
+
+    /// What the recording says of itself.
+    pub fn header(&self) -> &RecordingHeader {
+        &self.header
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the recorder finished it. If not, all whole chunks can be read nevertheless.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// All steps in order, without pictures.
+    pub fn steps(&self) -> Steps {
+        Steps(Frames::open(&self.path, false))
+    }
+
+    /// All steps in order with their pictures, of which one at a time is in memory.
+    pub fn frames(&self) -> Frames {
+        Frames::open(&self.path, true)
+    }
+}
+
+/// Whether the file ends with MCAP's footer record and magic.
+fn has_end(file: &mut File) -> std::io::Result<bool> {
+    const END: usize = 1 + 8 + 20 + mcap::MAGIC.len();
+    let len = file.metadata()?.len();
+    let Some(start) = len.checked_sub(END as u64) else { return Ok(false) };
+    let mut end = [0; END];
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(&mut end)?;
+    Ok(end.first() == Some(&mcap::records::op::FOOTER) && end.ends_with(mcap::MAGIC))
+}
+
+/// See [`Recording::frames`]. An unreadable step is an error and the walk goes on; it ends where
+/// the file is cut off.
+pub struct Frames {
+    stream: Result<Stream, Option<RecordError>>,
+    image: Option<(u64, EncodedImage)>,
+}
+
+impl Frames {
+    fn open(path: &Path, images: bool) -> Self {
+        Self { stream: Stream::open(path, images).map_err(Some), image: None }
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Result<(StepRecord, Option<EncodedImage>), RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let stream = match &mut self.stream {
+            Ok(stream) => stream,
+            Err(e) => return e.take().map(Err),
+        };
+        loop {
+            match stream.next() {
+                Err(e) => return Some(Err(e)),
+                Ok(None) => return None,
+                Ok(Some(Entry::Image(time_ns, Ok(image)))) => self.image = Some((time_ns, image)),
+                Ok(Some(Entry::Image(_, Err(e)))) => return Some(Err(e)),
+                Ok(Some(Entry::Step(Err(e)))) => {
+                    self.image = None;
+                    return Some(Err(e));
+                }
+                Ok(Some(Entry::Step(Ok(step)))) => {
+                    let image = self.image.take().filter(|(t, _)| *t == step.sim_time_ns);
+                    return Some(Ok((step, image.map(|(_, image)| image))));
+                }
+                Ok(Some(Entry::Meta(_) | Entry::Metadata(_))) => {}
+            }
+        }
+    }
+}
+
+/// See [`Recording::steps`].
+pub struct Steps(Frames);
+
+impl Iterator for Steps {
+    type Item = Result<StepRecord, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|frame| frame.map(|(step, _)| step))
+    }
+}

@@ -1,0 +1,268 @@
+//! One table of a step's fields for writing, reading and the schema, so that they cannot differ.
+
+use caril_core::{
+    BIN_COUNT, FaultSet, FrameId, Mode, NavCommand, Regime, Stage, StepRecord, Truth,
+};
+
+/// What is done with each field. `E` is what can go wrong.
+pub(crate) trait Visitor {
+    /// What can go wrong.
+    type Error;
+    fn f32(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        v: &mut f32,
+    ) -> Result<(), Self::Error>;
+    fn f64(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        v: &mut f64,
+    ) -> Result<(), Self::Error>;
+    fn u64(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        v: &mut u64,
+    ) -> Result<(), Self::Error>;
+    fn bool(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        v: &mut bool,
+    ) -> Result<(), Self::Error>;
+    fn probs(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        v: &mut [f32; BIN_COUNT],
+    ) -> Result<(), Self::Error>;
+    /// A value of an enum: position in `names`.
+    fn name(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        names: &'static [&'static str],
+        v: &mut usize,
+    ) -> Result<(), Self::Error>;
+    /// What is wrong if a number does not fit its field.
+    fn misfit(&self, key: &'static str) -> Self::Error;
+}
+
+const NAVS: [&str; NavCommand::COUNT] =
+    ["follow", "left", "right", "straight", "change_left", "change_right"];
+pub(crate) const MODES: [&str; 3] = ["nominal", "degraded", "safe_stop"];
+const REGIMES: [Regime; Regime::COUNT] = [
+    Regime::Kept,
+    Regime::PaperBinMean,
+    Regime::PaperUnsureKept,
+    Regime::PaperNoise,
+    Regime::Fused,
+    Regime::NoPrediction,
+];
+const REGIME_NAMES: [&str; Regime::COUNT] =
+    ["kept", "paper_bin_mean", "paper_unsure_kept", "paper_noise", "fused", "no_prediction"];
+
+/// A step with every number zero, to be filled by a reading visitor.
+pub(crate) fn blank() -> StepRecord {
+    use caril_core::{Command, Correction, EgoState, StageTimes};
+    StepRecord {
+        frame_id: FrameId(0),
+        sim_time_ns: 0,
+        dropped: 0,
+        ego: EgoState::default(),
+        nav: NavCommand::Follow,
+        advisory_speed_mps: 0.0,
+        predicted: false,
+        regression: 0.0,
+        probs: [0.0; BIN_COUNT],
+        confidence: 0.0,
+        entropy_nats: 0.0,
+        neighbour_mass: 0.0,
+        correction: Correction {
+            steer: 0.0,
+            regime: Regime::Kept,
+            speed_cap_mps: 0.0,
+            confidence: 0.0,
+            sigma: 0.0,
+        },
+        steer_raw: 0.0,
+        steer_corrected: 0.0,
+        target_speed_mps: 0.0,
+        command: Command::default(),
+        mode: Mode::Nominal,
+        faults: FaultSet::EMPTY,
+        truth: None,
+        times: StageTimes::default(),
+    }
+}
+
+/// Shows every field of `step` to `v` and takes back what `v` makes of it. The patterns name every
+/// field without `..`, so that a new field does not compile until it is in the table.
+pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), V::Error> {
+    let StepRecord {
+        frame_id,
+        sim_time_ns,
+        dropped,
+        ego,
+        nav,
+        advisory_speed_mps,
+        predicted,
+        regression,
+        probs,
+        confidence,
+        entropy_nats,
+        neighbour_mass,
+        correction,
+        steer_raw,
+        steer_corrected,
+        target_speed_mps,
+        command,
+        mode,
+        faults,
+        truth,
+        times,
+    } = step;
+    v.u64("frame_id", "number of the frame, given by the plant", &mut frame_id.0)?;
+    v.u64("sim_time_ns", "plant time, nanoseconds", sim_time_ns)?;
+    u32(v, "dropped", "older frames thrown away before this one", dropped)?;
+
+    let caril_core::EgoState { speed_mps, accel_mps2, yaw_rate_radps, pose } = ego;
+    v.f32("speed_mps", "speed along the vehicle, m/s", speed_mps)?;
+    v.f32("accel_mps2", "acceleration along the vehicle, m/s²", accel_mps2)?;
+    v.f32("yaw_rate_radps", "clockwise, rad/s", yaw_rate_radps)?;
+    let caril_core::Pose { x_m, y_m, z_m, yaw_rad, pitch_rad, roll_rad } = pose;
+    v.f64("x_m", "CARLA x, metres", x_m)?;
+    v.f64("y_m", "CARLA y, metres", y_m)?;
+    v.f64("z_m", "up, metres", z_m)?;
+    v.f64("yaw_rad", "clockwise seen from above, radians", yaw_rad)?;
+    v.f64("pitch_rad", "nose up, radians", pitch_rad)?;
+    v.f64("roll_rad", "right side down, radians", roll_rad)?;
+
+    let mut k = *nav as usize;
+    v.name("nav", "the navigation's command", &NAVS, &mut k)?;
+    *nav = NavCommand::from_code(k as u8).ok_or_else(|| v.misfit("nav"))?;
+    v.f32("advisory_speed_mps", "the navigation's advisory speed, m/s", advisory_speed_mps)?;
+
+    v.bool("predicted", "whether the network gave a usable prediction", predicted)?;
+    v.f32("regression", "regression head, normalised steer", regression)?;
+    v.probs("probs", "class probabilities, full left to full right", probs)?;
+    v.f32("confidence", "highest class probability", confidence)?;
+    v.f32("entropy_nats", "entropy of the classes, nats", entropy_nats)?;
+    v.f32("neighbour_mass", "probability of argmax ± 1", neighbour_mass)?;
+
+    let caril_core::Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
+    v.f32("correction_steer", "corrected steer, normalised", steer)?;
+    let mut k = *regime as usize;
+    v.name("regime", "rule of the correction that applied", &REGIME_NAMES, &mut k)?;
+    *regime = REGIMES.get(k).copied().ok_or_else(|| v.misfit("regime"))?;
+    v.f32(
+        "speed_cap_mps",
+        "cap on the speed because of doubt, m/s; none if absent",
+        speed_cap_mps,
+    )?;
+    v.f32("correction_confidence", "the confidence that decided", confidence)?;
+    v.f32("correction_sigma", "believed deviation of the steer, normalised", sigma)?;
+
+    v.f32("steer_raw", "steer asked for without correction, CARLA scale", steer_raw)?;
+    v.f32("steer_corrected", "steer asked for with correction, CARLA scale", steer_corrected)?;
+    v.f32("target_speed_mps", "target of the longitudinal control, m/s", target_speed_mps)?;
+
+    let caril_core::Command { frame_id, steer, throttle, brake, mode: command_mode } = command;
+    v.u64("command_frame_id", "the frame that the command answers", &mut frame_id.0)?;
+    v.f32("command_steer", "sent to the plant, +1 is full right", steer)?;
+    v.f32("command_throttle", "sent to the plant, 0 to 1", throttle)?;
+    v.f32("command_brake", "sent to the plant, 0 to 1", brake)?;
+    named_mode(v, "command_mode", "mode as sent to the plant", command_mode)?;
+    named_mode(v, "mode", "the controller's mode", mode)?;
+
+    let mut bits = faults.bits();
+    u32(v, "faults", "faults as bits; names in fault_names", &mut bits)?;
+    *faults = FaultSet::from_bits(bits).ok_or_else(|| v.misfit("faults"))?;
+
+    let mut has_truth = truth.is_some();
+    v.bool("has_truth", "whether the plant told the truth_ fields", &mut has_truth)?;
+    if has_truth {
+        visit_truth(truth.get_or_insert_default(), v)?;
+    }
+
+    let caril_core::StageTimes { ns, age_ns } = times;
+    let [observe, check, infer, decide, actuate, record] = ns;
+    debug_assert_eq!(Stage::COUNT, 6);
+    v.u64("observe_ns", "waiting for and receiving the frame", observe)?;
+    v.u64("check_ns", "image checks", check)?;
+    v.u64("infer_ns", "the network", infer)?;
+    v.u64("decide_ns", "correction, longitudinal control, gate", decide)?;
+    v.u64("actuate_ns", "sending the command", actuate)?;
+    v.u64("record_ns", "handing the previous record over", record)?;
+    v.u64("age_ns", "from the frame's arrival to the command handed over", age_ns)
+}
+
+fn visit_truth<V: Visitor>(truth: &mut Truth, v: &mut V) -> Result<(), V::Error> {
+    let Truth {
+        expert_steer,
+        expert_speed_mps,
+        lane_deviation_m,
+        heading_error_rad,
+        curvature_1pm,
+        route_length_m,
+        route_completion,
+        off_road_m,
+        collisions,
+        lane_invasions,
+    } = truth;
+    v.f32("expert_steer", "the expert's clean steer, CARLA scale", expert_steer)?;
+    v.f32("expert_speed_mps", "the expert's target speed, m/s", expert_speed_mps)?;
+    v.f32("lane_deviation_m", "from the route's lane centre, right is positive", lane_deviation_m)?;
+    v.f32("heading_error_rad", "yaw less the lane's, clockwise", heading_error_rad)?;
+    v.f32("curvature_1pm", "of the route here, right turn positive", curvature_1pm)?;
+    v.f32("route_length_m", "whole length of the route", route_length_m)?;
+    v.f32("route_completion", "share of the route driven, 0 to 100", route_completion)?;
+    v.f32("off_road_m", "driven so far off the road surface", off_road_m)?;
+    u32(v, "collisions", "so far", collisions)?;
+    u32(v, "lane_invasions", "markings crossed so far", lane_invasions)
+}
+
+fn u32<V: Visitor>(
+    v: &mut V,
+    key: &'static str,
+    about: &'static str,
+    field: &mut u32,
+) -> Result<(), V::Error> {
+    let mut wide = u64::from(*field);
+    v.u64(key, about, &mut wide)?;
+    *field = u32::try_from(wide).map_err(|_| v.misfit(key))?;
+    Ok(())
+}
+
+fn named_mode<V: Visitor>(
+    v: &mut V,
+    key: &'static str,
+    about: &'static str,
+    mode: &mut Mode,
+) -> Result<(), V::Error> {
+    let mut k = *mode as usize;
+    v.name(key, about, &MODES, &mut k)?;
+    *mode = Mode::from_code(k as u8).ok_or_else(|| v.misfit(key))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_core() {
+        for (k, regime) in REGIMES.into_iter().enumerate() {
+            assert_eq!((regime as usize, regime.name()), (k, REGIME_NAMES[k]));
+        }
+        for (k, nav) in NavCommand::ALL.into_iter().enumerate() {
+            assert_eq!(serde_json::to_string(&nav).unwrap(), format!("{:?}", NAVS[k]));
+        }
+        for (k, name) in MODES.into_iter().enumerate() {
+            let mode = Mode::from_code(k as u8).unwrap();
+            assert_eq!(serde_json::to_string(&mode).unwrap(), format!("{name:?}"));
+        }
+    }
+}

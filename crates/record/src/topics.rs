@@ -1,0 +1,30 @@
+//! Names of topics, schemas and metadata records: the file's vocabulary.
+
+/// MCAP profile of every recording.
+pub(crate) const PROFILE: &str = "caril";
+/// The picture of a step.
+pub(crate) const IMAGE: &str = "/camera/image";
+/// The step.
+pub(crate) const STEP: &str = "/step";
+/// Where the vehicle is, for 3D views.
+pub(crate) const POSE: &str = "/ego/pose";
+/// The header.
+pub(crate) const META: &str = "/meta";
+
+/// MCAP metadata record with the header's short facts.
+pub(crate) const FACTS: &str = "caril";
+/// MCAP metadata record written last: counts and the drive's outcome.
+pub(crate) const END: &str = "caril.end";
+
+/// JSON schema of `/meta`.
+pub(crate) const META_SCHEMA: &str = r#"{"title":"caril.RecordingHeader","type":"object","properties":{"kind":{"type":"string"},"version":{"type":"string"},"command_line":{"type":"array","items":{"type":"string"}},"created_unix_s":{"type":"integer"},"seed":{"type":"integer"},"config":{"type":"object","properties":{}},"plant":{"type":"object","properties":{}},"policy":{"type":"string"},"card":{"type":"object","properties":{}},"extra":{"type":"object","properties":{}}}}"#;
+
+/// A mode as records name it.
+pub(crate) const fn mode_name(mode: caril_core::Mode) -> &'static str {
+    use caril_core::Mode;
+    match mode {
+        Mode::Nominal => "nominal",
+        Mode::Degraded => "degraded",
+        Mode::SafeStop => "safe_stop",
+    }
+}

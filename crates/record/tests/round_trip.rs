@@ -1,0 +1,117 @@
+//! What is recorded reads back the same, whole or cut off.
+
+mod common;
+
+use caril_core::{PixelOrder, RecordConfig};
+use caril_record::{Recorder, Recording, step_from_json, step_to_json};
+use common::{header, image, random_step};
+
+#[test]
+fn steps_and_pictures_read_back_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/folder/a.mcap");
+    let header = header();
+    let mut recorder = Recorder::start(&path, &header, &RecordConfig::default()).unwrap();
+    let steps: Vec<_> = (0..300).map(random_step).collect();
+    for (i, step) in steps.iter().enumerate() {
+        let image = image(i as u64, PixelOrder::Bgra);
+        recorder.push_blocking(step, (i % 3 == 0).then_some(&image));
+    }
+    let stats = recorder.finish();
+    assert_eq!((stats.steps, stats.images, stats.dropped_steps), (300, 100, 0));
+    assert_eq!(stats.write_error, None);
+    assert_eq!(stats.bytes, std::fs::metadata(&path).unwrap().len());
+
+    let recording = Recording::open(&path).unwrap();
+    assert!(recording.complete());
+    assert_eq!(*recording.header(), header);
+    let again: Vec<_> = recording.steps().map(Result::unwrap).collect();
+    assert_eq!(again.len(), steps.len());
+    for (i, frame) in recording.frames().enumerate() {
+        let (step, picture) = frame.unwrap();
+        // Debug text says the same of all NaN; their bits are compared below.
+        assert_eq!(format!("{step:?}"), format!("{:?}", steps[i]));
+        assert_eq!(format!("{step:?}"), format!("{:?}", again[i]));
+        assert_eq!(picture.is_some(), i % 3 == 0);
+        if let Some(picture) = picture {
+            let decoded = picture.decode().unwrap();
+            assert_eq!((decoded.width, decoded.height), (448, 448));
+            let grey = (i % 256) as i32;
+            assert!(
+                (i32::from(decoded.data[1]) - grey).abs() < 4,
+                "{} for {grey}",
+                decoded.data[1]
+            );
+        }
+    }
+    let summary = recording.summary().unwrap();
+    assert_eq!((summary.frames, summary.images, summary.complete), (300, 100, true));
+    assert_eq!(summary.topics["/meta"], 1);
+    assert_eq!(summary.dropped_steps, Some(0));
+    assert_eq!(summary.modes.values().sum::<u64>(), 300);
+}
+
+/// All floats of a step as bits, for NaN's sake.
+fn bits(step: &caril_core::StepRecord) -> Vec<u64> {
+    let s = step;
+    let (c, e, t) = (&s.correction, &s.ego, s.truth.unwrap_or_default());
+    let mut floats = vec![
+        s.advisory_speed_mps,
+        s.regression,
+        s.confidence,
+        s.entropy_nats,
+        s.neighbour_mass,
+        s.steer_raw,
+        s.steer_corrected,
+        s.target_speed_mps,
+        c.steer,
+        c.speed_cap_mps,
+        c.confidence,
+        c.sigma,
+        e.speed_mps,
+        e.accel_mps2,
+        e.yaw_rate_radps,
+        s.command.steer,
+        s.command.throttle,
+        s.command.brake,
+        t.expert_steer,
+        t.expert_speed_mps,
+        t.lane_deviation_m,
+        t.heading_error_rad,
+        t.curvature_1pm,
+        t.route_length_m,
+        t.route_completion,
+        t.off_road_m,
+    ];
+    floats.extend(s.probs);
+    let p = e.pose;
+    let doubles = [p.x_m, p.y_m, p.z_m, p.yaw_rad, p.pitch_rad, p.roll_rad];
+    let floats = floats.into_iter().map(|f| u64::from(f.to_bits()));
+    floats.chain(doubles.map(f64::to_bits)).collect()
+}
+
+#[test]
+fn json_of_a_step_keeps_every_bit() {
+    let mut json = String::new();
+    for seed in 0..5000 {
+        let step = random_step(seed);
+        step_to_json(&step, &mut json);
+        let again = step_from_json(&json).unwrap();
+        assert_eq!(bits(&again), bits(&step), "{json}");
+        assert_eq!(format!("{again:?}"), format!("{step:?}"));
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["sim_time_ns"], step.sim_time_ns);
+    }
+}
+
+#[test]
+fn json_that_is_not_a_step_is_an_error() {
+    let mut json = String::new();
+    step_to_json(&random_step(1), &mut json);
+    for cut in (0..json.len()).filter(|i| json.is_char_boundary(*i)) {
+        assert!(step_from_json(&json[..cut]).is_err());
+    }
+    for wrong in [json.replace("regime", "regine"), json.replace("\"faults\":", "\"faults\":-")] {
+        assert!(step_from_json(&wrong).is_err(), "{wrong}");
+    }
+}
