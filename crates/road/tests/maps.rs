@@ -130,3 +130,22 @@ fn plans_lead_from_start_to_target() {
         }
     }
 }
+
+#[test]
+fn drawings_are_well_formed_and_show_every_lane_and_road() {
+    for map in maps() {
+        let svg = caril_road::draw_svg(&map);
+        assert_eq!(svg, caril_road::draw_svg(&map));
+        let count = |what: &str| svg.matches(what).count();
+        // Every lane that is drawn is one closed path.
+        assert_eq!(count("Z\"/>"), map.strips(2.0).len());
+        let roads = map.roads().iter().filter(|r| r.junction.is_none()).count();
+        // One text more for the scale bar.
+        assert_eq!(count("<text "), roads + 1);
+        assert_eq!(count("<text "), count("</text>"));
+        assert_eq!(count("<g "), count("</g>"));
+        assert!(svg.contains(">100 m<") || svg.contains(">200 m<"), "{}", map.name());
+        assert!(svg.contains("#f2c230") && svg.contains("stroke-dasharray"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+}

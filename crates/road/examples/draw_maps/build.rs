@@ -297,7 +297,8 @@ fn ways(arms: &[Arm<'_>]) -> Vec<Way> {
     // A lane that no turn takes or serves would be a dead end: inner lanes go as far left as
     // there is, outer lanes are entered from there.
     let leftmost = |i: usize, leaving: bool| {
-        let t = |j: usize| if leaving { turn(&arms[i], &arms[j]) } else { turn(&arms[j], &arms[i]) };
+        let t =
+            |j: usize| if leaving { turn(&arms[i], &arms[j]) } else { turn(&arms[j], &arms[i]) };
         (0..arms.len()).filter(|j| *j != i).max_by(|j, k| t(*j).total_cmp(&t(*k)))
     };
     for (i, arm) in arms.iter().enumerate() {
