@@ -35,7 +35,7 @@ pub fn draw_svg(map: &RoadMap) -> String {
     for s in &strips {
         line(&mut out, &s.outer, &s.outer_mark);
         // Lanes 1 and -1 both carry the centre mark: once is enough.
-        if s.key.lane == -1 || !strips_has_right(map, s) {
+        if s.key.lane == -1 || !has_right(map, s) {
             line(&mut out, &s.inner, &s.inner_mark);
         }
     }
@@ -47,7 +47,7 @@ pub fn draw_svg(map: &RoadMap) -> String {
 }
 
 /// Whether the section of a left lane has a lane -1.
-fn strips_has_right(map: &RoadMap, s: &LaneStrip) -> bool {
+fn has_right(map: &RoadMap, s: &LaneStrip) -> bool {
     map.lane_type(crate::LaneKey { lane: -1, ..s.key }).is_some()
 }
 
@@ -138,7 +138,8 @@ fn mark_path(out: &mut String, mark: Mark, edge: &[[f64; 3]]) {
 
 /// The id of each road outside junctions, at its middle.
 fn labels(out: &mut String, map: &RoadMap, strips: &[LaneStrip]) {
-    *out += "<g font-family=\"sans-serif\" font-size=\"5\" text-anchor=\"middle\" fill=\"#1d3557\" stroke=\"#ffffff\" stroke-width=\"1\" paint-order=\"stroke\">\n";
+    *out +=
+        "<g font-family=\"sans-serif\" font-size=\"5\" text-anchor=\"middle\" fill=\"#ffffff\">\n";
     for (i, road) in map.roads().iter().enumerate().filter(|(_, r)| r.junction.is_none()) {
         let half = 0.5 * road.length_m;
         let at = strips
