@@ -1,53 +1,79 @@
-"""Compares our waypoints with those of the genuine CARLA library (no server needed).
+"""Compares our waypoints with those of the genuine carla package (no server needed).
 
-usage: waypoints.py FILE.xodr OURS.jsonl [SPACING_M]
-OURS.jsonl: lines {road, section, lane, s, x, y, z, yaw_deg}, as of `caril map waypoints --json`.
-Exit code 0 if each CARLA waypoint has one of ours on the same lane within 2 cm and 0.2 degrees.
+    pip install carla==0.9.16
+    cargo run --release -p caril-road --example waypoints -- Town02.xodr 2.0 > ours.jsonl
+    python docs/checks/waypoints.py Town02.xodr ours.jsonl [SPACING_M]
+
+Every waypoint of CARLA must have one of ours on the same road and lane within 2 cm and 0.2 degrees
+of yaw, and the other way round. Prints the counts and the largest errors; exit status 1 if not.
 """
 
 import json
 import math
 import sys
+from collections import defaultdict
+from pathlib import Path
 
 import carla
 
+MAX_M, MAX_DEG = 0.02, 0.2
 
-def main() -> int:
-    path, ours_path = sys.argv[1:3]
-    spacing = float(sys.argv[3]) if len(sys.argv) > 3 else 2.0
-    with open(path, encoding="utf-8") as f:
-        theirs = carla.Map("check", f.read()).generate_waypoints(spacing)
-    ours = {}
-    count = 0
-    with open(ours_path, encoding="utf-8") as f:
-        for line in f:
-            w = json.loads(line)
-            ours.setdefault((w["road"], w["section"], w["lane"]), []).append(w)
-            count += 1
-    worst = {"xy_m": 0.0, "z_m": 0.0, "yaw_deg": 0.0, "s_m": 0.0}
-    missing, beyond = 0, 0
-    for w in theirs:
-        lane = ours.get((w.road_id, w.section_id, w.lane_id), [])
-        p, yaw = w.transform.location, w.transform.rotation.yaw
-        best = min(lane, key=lambda o: math.hypot(o["x"] - p.x, o["y"] - p.y), default=None)
+
+def turn(a, b):
+    """Difference of two yaws, degrees."""
+    return abs((a - b + 180.0) % 360.0 - 180.0)
+
+
+def compare(name, wanted, got):
+    """Every point of `wanted` looks for its nearest of `got`; returns whether all are near."""
+    by_lane = defaultdict(list)
+    for w in got:
+        by_lane[w["road"], w["lane"]].append(w)
+    misses, largest = [], {"xyz_m": 0.0, "yaw_deg": 0.0, "s_m": 0.0}
+    for w in wanted:
+        def apart(o, w=w):
+            return math.dist((o["x"], o["y"], o["z"]), (w["x"], w["y"], w["z"]))
+
+        best = min(by_lane[w["road"], w["lane"]], key=apart, default=None)
         if best is None:
-            missing += 1
+            misses.append((w, None))
             continue
-        errors = {
-            "xy_m": math.hypot(best["x"] - p.x, best["y"] - p.y),
-            "z_m": abs(best["z"] - p.z),
-            "yaw_deg": abs((best["yaw_deg"] - yaw + 180.0) % 360.0 - 180.0),
-            "s_m": abs(best["s"] - w.s),
+        error = {
+            "xyz_m": apart(best),
+            "yaw_deg": turn(best["yaw_deg"], w["yaw_deg"]),
+            "s_m": abs(best["s"] - w["s"]),
         }
-        if errors["xy_m"] > 0.02 or errors["yaw_deg"] > 0.2:
-            beyond += 1
-            if beyond <= 10:
-                print("beyond:", best, errors, file=sys.stderr)
-        worst = {k: max(worst[k], errors[k]) for k in worst}
-    print(json.dumps({"carla": len(theirs), "ours": count, "missing": missing,
-                      "beyond": beyond, **{f"max_{k}": v for k, v in worst.items()}}))
-    return 0 if theirs and missing == 0 and beyond == 0 else 1
+        if error["xyz_m"] > MAX_M or error["yaw_deg"] > MAX_DEG or best["section"] != w["section"]:
+            misses.append((w, error))
+        else:
+            largest = {k: max(v, error[k]) for k, v in largest.items()}
+    figures = ", ".join(f"{k} {v:.6f}" for k, v in largest.items())
+    print(f"{name}: {len(wanted)} points, {len(misses)} without a match; largest error {figures}")
+    for w, error in misses[:8]:
+        print("   ", w, error)
+    return not misses
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def main():
+    xodr, lines = Path(sys.argv[1]), Path(sys.argv[2])
+    spacing = float(sys.argv[3]) if len(sys.argv) > 3 else 2.0
+    theirs = [
+        {
+            "road": w.road_id,
+            "section": w.section_id,
+            "lane": w.lane_id,
+            "s": w.s,
+            "x": w.transform.location.x,
+            "y": w.transform.location.y,
+            "z": w.transform.location.z,
+            "yaw_deg": w.transform.rotation.yaw,
+        }
+        for w in carla.Map(xodr.stem, xodr.read_text()).generate_waypoints(spacing)
+    ]
+    ours = [json.loads(line) for line in lines.read_text().splitlines()]
+    good = compare("CARLA's in ours", theirs, ours)
+    good = compare("ours in CARLA's", ours, theirs) and good
+    sys.exit(0 if good else 1)
+
+
+main()

@@ -47,7 +47,7 @@ fn no_lane_is_tighter_than_a_car_turns() {
             for i in 0..=n {
                 let p = map.lane_pose(*lane, i as f64 * 0.5);
                 assert!(p.curvature_1pm.abs() <= 1.0 / 4.5, "{}: {lane:?} {p:?}", map.name());
-                assert!(p.pitch_rad.abs() < 0.09, "{}: {lane:?} {p:?}", map.name());
+                assert!(p.pitch_rad.abs() < 0.1, "{}: {lane:?} {p:?}", map.name());
                 assert!((3.0..4.0).contains(&p.width_m));
             }
         }
@@ -83,7 +83,8 @@ fn random_routes_exist_and_are_smooth() {
             for w in route.points().windows(2) {
                 let d = (w[1].x_m - w[0].x_m).hypot(w[1].y_m - w[0].y_m);
                 assert!((d - 0.5).abs() < 0.01, "{} {seed}: step of {d} m", map.name());
-                assert!(degrees(w[1].yaw_rad - w[0].yaw_rad) < 8.0);
+                let turn = degrees(w[1].yaw_rad - w[0].yaw_rad);
+                assert!(turn < 8.0, "{} {seed}: {turn} degrees at {:?}", map.name(), w[0]);
             }
             let middle = route.at(0.5 * route.length_m());
             let (s, lateral) = route.project(middle.x_m, middle.y_m, middle.s_m + 10.0);
@@ -104,7 +105,8 @@ fn a_point_on_a_lane_is_found_on_it() {
             let (x, y) = (p.x_m - 0.5 * p.yaw_rad.sin(), p.y_m + 0.5 * p.yaw_rad.cos());
             let (key, a, lateral) = map.nearest_lane(x, y, p.z_m).unwrap();
             assert_eq!(key, *lane);
-            assert!((a - along).abs() < 1e-3 && (lateral - 0.5).abs() < 1e-3);
+            let what = format!("{}: {lane:?} {a} for {along}, {lateral}", map.name());
+            assert!((a - along).abs() < 0.01 && (lateral - 0.5).abs() < 1e-3, "{what}");
             let surface = map.surface(x, y, p.z_m).unwrap();
             assert!((surface.z_m - p.z_m).abs() < 0.05);
             assert_eq!(surface.key, *lane);
@@ -126,5 +128,24 @@ fn plans_lead_from_start_to_target() {
             let (end, goal) = (route.at(f64::INFINITY), map.lane_pose(b, 10.0));
             assert!((end.x_m - goal.x_m).hypot(end.y_m - goal.y_m) < 0.51, "{}", map.name());
         }
+    }
+}
+
+#[test]
+fn drawings_are_well_formed_and_show_every_lane_and_road() {
+    for map in maps() {
+        let svg = caril_road::draw_svg(&map);
+        assert_eq!(svg, caril_road::draw_svg(&map));
+        let count = |what: &str| svg.matches(what).count();
+        // Every lane that is drawn is one closed path.
+        assert_eq!(count("Z\"/>"), map.strips(2.0).len());
+        let roads = map.roads().iter().filter(|r| r.junction.is_none()).count();
+        // One text more for the scale bar.
+        assert_eq!(count("<text "), roads + 1);
+        assert_eq!(count("<text "), count("</text>"));
+        assert_eq!(count("<g "), count("</g>"));
+        assert!(svg.contains(">100 m<") || svg.contains(">200 m<"), "{}", map.name());
+        assert!(svg.contains("#f2c230") && svg.contains("stroke-dasharray"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 }

@@ -271,6 +271,54 @@ impl Arm<'_> {
     }
 }
 
+/// Change of heading from one arm into another, left positive.
+fn turn(from: &Arm<'_>, to: &Arm<'_>) -> f64 {
+    wrap(to.dir - from.dir - PI)
+}
+
+/// A way through a junction: from arm, to arm, lanes counted from the middle.
+type Way = (usize, usize, (usize, usize));
+
+/// Every way through a junction but U-turns, sorted.
+fn ways(arms: &[Arm<'_>]) -> Vec<Way> {
+    let mut out: Vec<Way> = Vec::new();
+    for (i, from) in arms.iter().enumerate() {
+        for (j, to) in arms.iter().enumerate().filter(|(j, _)| *j != i) {
+            let (a, b) = (from.style.lanes, to.style.lanes);
+            match turn(from, to) {
+                t if t.abs() < 0.6 => {
+                    out.extend((1..=a.max(b)).map(|k| (i, j, (k.min(a), k.min(b)))));
+                }
+                t if t < 0.0 => out.push((i, j, (a, b))),
+                _ => out.push((i, j, (1, 1))),
+            }
+        }
+    }
+    // A lane that no turn takes or serves would be a dead end: inner lanes go as far left as
+    // there is, outer lanes are entered from there.
+    let leftmost = |i: usize, leaving: bool| {
+        let t =
+            |j: usize| if leaving { turn(&arms[i], &arms[j]) } else { turn(&arms[j], &arms[i]) };
+        (0..arms.len()).filter(|j| *j != i).max_by(|j, k| t(*j).total_cmp(&t(*k)))
+    };
+    for (i, arm) in arms.iter().enumerate() {
+        for k in 1..=arm.style.lanes {
+            if let Some(j) = leftmost(i, true)
+                && !out.iter().any(|w| w.0 == i && w.2.0 == k)
+            {
+                out.push((i, j, (k, k.min(arms[j].style.lanes))));
+            }
+            if let Some(j) = leftmost(i, false)
+                && !out.iter().any(|w| w.1 == i && w.2.1 == k)
+            {
+                out.push((j, i, (k.min(arms[j].style.lanes), k)));
+            }
+        }
+    }
+    out.sort_unstable();
+    out
+}
+
 impl Net {
     /// The OpenDRIVE text.
     pub fn draw(&self) -> String {
@@ -329,35 +377,20 @@ impl Net {
         }
         arms.sort_by(|a, b| a.dir.total_cmp(&b.dir));
         let _ = writeln!(junctions, "<junction id=\"{}\" name=\"\">", 500 + n);
-        let mut count = 0;
-        for (i, from) in arms.iter().enumerate() {
-            for (j, to) in arms.iter().enumerate() {
-                if i == j {
-                    continue;
-                }
-                let turn = wrap(to.dir - from.dir - PI);
-                let (a, b) = (from.style.lanes, to.style.lanes);
-                let pairs: Vec<(usize, usize)> = if turn.abs() < 0.6 {
-                    (1..=a.max(b)).map(|k| (k.min(a), k.min(b))).collect()
-                } else if turn < 0.0 {
-                    vec![(a, b)]
-                } else {
-                    vec![(1, 1)]
-                };
-                // Kerb and pavement go round the corner with the turn to the next arm.
-                let corner = j == (i + 1) % arms.len();
-                for (k, pair) in pairs.iter().enumerate() {
-                    let outside = corner && k + 1 == pairs.len();
-                    self.connect(out, node, n, *next, (from, to, turn), *pair, outside);
-                    let _ = writeln!(
-                        junctions,
-                        "<connection id=\"{count}\" incomingRoad=\"{}\" connectingRoad=\"{next}\" contactPoint=\"start\"><laneLink from=\"{}\" to=\"-1\"/></connection>",
-                        from.road,
-                        from.lane(pair.0, true)
-                    );
-                    (count, *next) = (count + 1, *next + 1);
-                }
-            }
+        let ways = ways(&arms);
+        for (count, (i, j, pair)) in ways.iter().enumerate() {
+            let (from, to) = (&arms[*i], &arms[*j]);
+            // Kerb and pavement go round the corner with the outermost way to the next arm.
+            let last = ways.get(count + 1).is_none_or(|w| (w.0, w.1) != (*i, *j));
+            let outside = last && *j == (i + 1) % arms.len();
+            self.connect(out, node, n, *next, (from, to, turn(from, to)), *pair, outside);
+            let _ = writeln!(
+                junctions,
+                "<connection id=\"{count}\" incomingRoad=\"{}\" connectingRoad=\"{next}\" contactPoint=\"start\"><laneLink from=\"{}\" to=\"-1\"/></connection>",
+                from.road,
+                from.lane(pair.0, true)
+            );
+            *next += 1;
         }
         *junctions += "</junction>\n";
     }
