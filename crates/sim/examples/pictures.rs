@@ -1,14 +1,25 @@
 //! Renders pictures to look at: `cargo run --release -p caril-sim --example pictures -- OUT_DIR
-//! [MAP.xodr …]`. Also times the camera.
+//! MAP.xodr…`. Six weathers a sheet along a route of each map; also times 300 frames of it.
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
 use std::time::Instant;
 
-use caril_core::{CameraSpec, Image, PixelOrder, Pose};
-use caril_road::RoadMap;
-use caril_sim::camera::{Camera, Scene};
+use caril_core::{CameraSpec, CounterRng, Image, PixelOrder, Pose};
+use caril_road::{RoadMap, RoutePoint};
+use caril_sim::camera::{BodyPose, Camera, Scene};
 use caril_sim::weather::Weather;
+
+fn pose(p: &RoutePoint) -> Pose {
+    Pose {
+        x_m: p.x_m,
+        y_m: p.y_m,
+        z_m: p.z_m,
+        yaw_rad: p.yaw_rad,
+        pitch_rad: p.pitch_rad,
+        roll_rad: 0.0,
+    }
+}
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -21,35 +32,43 @@ fn main() {
         let start = Instant::now();
         let scene = Scene::build(&map, m as u64 + 1);
         let built = start.elapsed().as_millis();
-        println!("{path}: built in {built} ms, {} MB", scene.memory_bytes() / 1_000_000);
+        println!(
+            "{path}: built in {built} ms, {} MB, {} obstacles",
+            scene.memory_bytes() / 1_000_000,
+            scene.obstacles().len()
+        );
         let spec = CameraSpec { order: PixelOrder::Rgb, ..CameraSpec::PAPER };
         let mut camera = Camera::new(spec);
         let mut image = Image::for_camera(&spec);
+        let route =
+            map.random_route(&mut CounterRng::new(m as u64 + 5, 1), 300.0, 800.0).expect("route");
+        let length = route.length_m();
+        let body = |s: f64| BodyPose {
+            pose: pose(&route.at(s)),
+            length_m: 4.69,
+            width_m: 1.85,
+            height_m: 1.44,
+            color: [170, 40, 35],
+        };
         let (cols, rows) = (3u32, 2u32);
         let mut sheet = image::RgbImage::new(cols * spec.width, rows * spec.height);
-        let lanes = map.driving_lanes();
         for (k, name) in weathers.iter().enumerate() {
-            let lane = lanes[(k * 7919 + 13 + m * 31) % lanes.len()];
-            let p = map.lane_pose(lane, 0.3 * map.lane_length_m(lane));
-            let pose = Pose {
-                x_m: p.x_m,
-                y_m: p.y_m,
-                z_m: p.z_m,
-                yaw_rad: p.yaw_rad,
-                pitch_rad: p.pitch_rad,
-                roll_rad: 0.0,
-            };
+            let s = (k as f64 + 0.5) / weathers.len() as f64 * (length - 40.0);
             let weather = Weather::preset(name).expect("preset");
-            camera.render(&scene, &weather, &pose, &[], 1.0, &mut image);
-            let start = Instant::now();
-            for _ in 0..20 {
-                camera.render(&scene, &weather, &pose, &[], 1.0, &mut image);
-            }
-            println!("  {name}: {:.2} ms", start.elapsed().as_secs_f64() * 50.0);
+            let other = [body(s + 9.0 + 5.0 * k as f64)];
+            camera.render(&scene, &weather, &pose(&route.at(s)), &other, 1.0, &mut image);
             let picture = image::RgbImage::from_raw(spec.width, spec.height, image.data.clone())
                 .expect("size");
             let at = (k as u32 % cols * spec.width, k as u32 / cols * spec.height);
             image::imageops::replace(&mut sheet, &picture, i64::from(at.0), i64::from(at.1));
+            let start = Instant::now();
+            let frames = if k == 0 { 300 } else { 60 };
+            for i in 0..frames {
+                let at = pose(&route.at(length * f64::from(i) / f64::from(frames)));
+                camera.render(&scene, &weather, &at, &other, 1.0, &mut image);
+            }
+            let per_s = f64::from(frames) / start.elapsed().as_secs_f64();
+            println!("  {name}: {per_s:.0} frames/s");
         }
         let stem = Path::new(&path).file_stem().map_or("map".into(), |s| s.to_string_lossy());
         sheet.save(format!("{dir}/{stem}.png")).expect("written");

@@ -5,12 +5,15 @@
 //! pixel's footprint in metres, so that markings and textures are filtered instead of crawling.
 //! Everything is plain `f32` arithmetic in a fixed order: the same inputs give the same bits.
 
+mod bodies;
+mod car;
 mod ground;
 mod look;
 mod mesh;
 mod noise;
 mod raster;
 mod scene;
+mod scenery;
 mod shade;
 mod sky;
 mod terrain;
@@ -19,7 +22,7 @@ mod view;
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
 use multiversion::multiversion;
 
-use self::mesh::{Reach, Tri};
+use self::mesh::{Kind, Reach, Surface, Tri};
 use self::raster::{Raster, ready};
 pub use self::scene::{Obstacle, Scene};
 use self::shade::Shader;
@@ -49,12 +52,20 @@ pub struct Camera {
     raster: Raster,
     corners: Vec<[f32; 3]>,
     pixels: Vec<u32>,
+    /// Surfaces of the other cars, numbered after the scene's.
+    paint: Vec<Surface>,
 }
 
 impl Camera {
     /// A camera of a (valid) specification.
     pub fn new(spec: CameraSpec) -> Self {
-        Self { spec, raster: Raster::default(), corners: Vec::new(), pixels: Vec::new() }
+        Self {
+            spec,
+            raster: Raster::default(),
+            corners: Vec::new(),
+            pixels: Vec::new(),
+            paint: Vec::new(),
+        }
     }
 
     /// Its specification.
@@ -73,9 +84,8 @@ impl Camera {
         time_s: f64,
         out: &mut Image,
     ) {
-        let _ = bodies;
         let view = View::new(&self.spec, &self.spec.mount, vehicle_pose);
-        draw(self, scene, weather, &view, time_s);
+        draw(self, scene, weather, &view, bodies, time_s);
         self.deliver(out);
     }
 
@@ -101,8 +111,15 @@ impl Camera {
 }
 
 #[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2", "x86_64+sse4.1"))]
-fn draw(camera: &mut Camera, scene: &Scene, weather: &Weather, view: &View, time_s: f64) {
-    let Camera { raster, corners, pixels, .. } = camera;
+fn draw(
+    camera: &mut Camera,
+    scene: &Scene,
+    weather: &Weather,
+    view: &View,
+    bodies: &[BodyPose],
+    time_s: f64,
+) {
+    let Camera { raster, corners, pixels, paint, .. } = camera;
     let [width, height] = view.size;
     raster.clear(width, height);
     pixels.resize(width * height, 0xFF00_0000);
@@ -110,6 +127,7 @@ fn draw(camera: &mut Camera, scene: &Scene, weather: &Weather, view: &View, time
     let reach = 4.5 / weather.fog_1pm;
     chunks(raster, corners, scene, view, reach);
     land(raster, scene, view, reach);
+    bodies::draw(raster, paint, scene.surfaces.len(), view, bodies, reach);
     let sky = Sky::new(weather, scene.look.sky_tint);
     let shader = Shader::new(view, &scene.noise, &scene.look, weather, &sky);
     let drift = (time_s * 0.25) as f32;
@@ -128,13 +146,19 @@ fn draw(camera: &mut Camera, scene: &Scene, weather: &Weather, view: &View, time
             if id == 0 {
                 sky.span(view, &scene.noise, drift, [x, y], run);
             } else if let Some(d) = raster.drawn.get(id as usize - 1)
-                && let Some(s) = scene.surfaces.get(d.surface as usize)
+                && let Some(s) = surface(scene, paint, d.surface)
             {
                 shader.run(d, s, [x, y], run);
             }
             x = end;
         }
     }
+}
+
+#[inline(always)]
+fn surface<'a>(scene: &'a Scene, paint: &'a [Surface], k: u32) -> Option<&'a Surface> {
+    let k = k as usize;
+    scene.surfaces.get(k).or_else(|| paint.get(k.wrapping_sub(scene.surfaces.len())))
 }
 
 #[inline(always)]
@@ -161,7 +185,7 @@ fn chunks(
             [p[0] + base[0], p[1] + base[1], p[2] + base[2]]
         }));
         for tri in &chunk.tris {
-            triangle(raster, corners, scene, view, tri, eye);
+            triangle(raster, corners, &chunk.verts, scene, view, tri, eye);
         }
         for blob in &chunk.blobs {
             let p = view.camera(blob.center);
@@ -175,13 +199,22 @@ fn chunks(
 fn triangle(
     raster: &mut Raster,
     corners: &[[f32; 3]],
+    verts: &[[f32; 3]],
     scene: &Scene,
     view: &View,
     tri: &Tri,
     eye: [f32; 3],
 ) {
     let p = tri.v.map(|k| corners[k as usize]);
-    let lift = scene.surfaces[tri.surface as usize].lift;
+    let s = &scene.surfaces[tri.surface as usize];
+    let lift = s.lift;
+    if s.kind == Kind::Wall {
+        // Seen from behind? Other walls hide it.
+        let a = [0, 1, 2].map(|i: usize| verts[tri.v[0] as usize][i] - eye[i]);
+        if mesh::dot(a, tri.normal) > 0.0 {
+            return;
+        }
+    }
     if let Some(k) = raster.triangle(view, p, lift) {
         let d = &mut raster.drawn[k];
         d.normal = tri.normal;

@@ -6,6 +6,7 @@ use super::ground::{self, Cover};
 use super::look::Look;
 use super::mesh::{Builder, Chunk, Kind, Reach, Surface};
 use super::noise::Noise;
+use super::scenery;
 use super::terrain::Terrain;
 
 /// Land beyond the outermost roads, metres.
@@ -49,12 +50,13 @@ impl Scene {
     pub fn from_strips(strips: &[LaneStrip], appearance_seed: u64) -> Self {
         let look = Look::new(appearance_seed);
         let noise = Noise::new(appearance_seed, 0.45);
-        let cover = Cover::new(strips, MARGIN_M);
+        let mut cover = Cover::new(strips, MARGIN_M);
         let terrain = Terrain::new(&cover, &look, &noise);
         let mut out = Builder::default();
         let land = out.surface(Surface::of(Kind::Terrain, look.grass));
         ground::build(strips, &cover, &look, &mut out);
-        let obstacles = Vec::new();
+        let obstacles =
+            scenery::build(strips, &mut cover, &terrain, &look, appearance_seed, &mut out);
         horizon(&terrain, &look, &noise, land, &mut out);
         let (chunks, surfaces) = out.finish();
         Self { look, noise, chunks, surfaces, terrain, land, obstacles }

@@ -348,7 +348,7 @@ impl<'a> Shader<'a> {
     fn wall(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
         let y = at[1] as f32;
         let light = self.light(d.normal);
-        let [pu, pv, su, sv, seed, length, height, _] = s.p;
+        let [pu, pv, wide, sv, seed, length, height, shop] = s.p;
         let night = self.weather.night;
         let glass = mix3([0.07, 0.08, 0.10], self.sky.horizon, 0.30);
         self.each(d, at, out, |px| {
@@ -357,7 +357,9 @@ impl<'a> Shader<'a> {
             let grain = self.noise.smooth(u * 3.0 + seed, v * 3.0, Noise::level(fu.max(fv) * 3.0));
             let tone = 1.0 + 0.12 * grain - 0.14 * (1.0 - v * 0.8).clamp(0.0, 1.0);
             let base = times(s.color, tone);
-            let inside = cover(u, fu, 0.6, length - 0.6) * cover(v, fv, 0.5, height - 0.4);
+            // Shops have large windows on the ground floor.
+            let su = if shop > 0.0 && v < pv { 0.86 } else { wide };
+            let inside = cover(u, fu, 0.25, length - 0.25) * cover(v, fv, 0.5, height - 0.4);
             let (iu, iv) = (u + pu * (1.0 - su) * -0.5, v - pv * (1.0 - sv) * 0.55);
             let frame = pulse(iu + 0.09, fu, pu * su + 0.18, pu)
                 * pulse(iv + 0.09, fv, pv * sv + 0.18, pv)

@@ -4,7 +4,8 @@ use caril_core::{CameraSpec, Mount, Pose};
 
 type V = [f64; 3];
 
-fn axes(yaw: f64, pitch: f64, roll: f64) -> [V; 3] {
+/// Forward, right and up of a body in the world.
+pub(crate) fn axes(yaw: f64, pitch: f64, roll: f64) -> [V; 3] {
     let (sy, cy) = (libm::sin(yaw), libm::cos(yaw));
     let (sp, cp) = (libm::sin(pitch), libm::cos(pitch));
     let (sr, cr) = (libm::sin(roll), libm::cos(roll));
