@@ -92,7 +92,7 @@ impl Curve {
 }
 
 /// At most `most` of the points, keeping the lowest and highest of every bucket so that no spike
-/// is lost. A bucket that starts with a gap keeps the gap.
+/// is lost. A bucket without any finite value leaves a gap.
 fn decimate(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     if points.len() <= most {
         return points.to_vec();
@@ -123,12 +123,12 @@ pub(super) struct Chart<'a> {
     pub curves: Vec<Curve>,
     /// Values that the axis must hold.
     pub include: &'a [f64],
-    /// Horizontal lines with their names.
-    pub lines: Vec<(f64, String)>,
+    /// Dashed horizontal lines.
+    pub lines: Vec<f64>,
     /// SVG to be drawn beneath the curves, in chart units.
     pub beneath: String,
-    /// Legend entries of what is beneath.
-    pub beneath_legend: String,
+    /// Legend entries, as HTML, of the lines and of what is beneath.
+    pub more_legend: String,
     /// Height on the page, pixels.
     pub height_px: u32,
 }
@@ -148,13 +148,8 @@ impl Chart<'_> {
             labels.push_str(&format!("<i class=\"yt\" style=\"top:{:.1}%\">{text}</i>", y(v)));
         }
         svg.push_str(&time_grid(axis));
-        for (v, name) in &self.lines {
+        for v in self.lines.iter().filter(|v| v.is_finite()) {
             svg.push_str(&format!("<path class=\"limit\" d=\"M0 {:.1}H{WIDTH}\"/>", y(*v)));
-            labels.push_str(&format!(
-                "<i class=\"lt\" style=\"top:{:.1}%\">{}</i>",
-                y(*v),
-                escape(name)
-            ));
         }
         let mut legend = String::new();
         for curve in self.curves.iter().filter(|c| c.finite().next().is_some()) {
@@ -175,7 +170,7 @@ impl Chart<'_> {
              aria-hidden=\"true\">{svg}</svg>{labels}{}{}{empty}</div></figure>\n",
             escape(self.title),
             escape(self.unit),
-            self.beneath_legend,
+            self.more_legend,
             axis.start_s,
             axis.end_s,
             self.height_px,
@@ -190,7 +185,7 @@ impl Chart<'_> {
             .iter()
             .flat_map(Curve::finite)
             .chain(self.include.iter().copied())
-            .chain(self.lines.iter().map(|l| l.0));
+            .chain(self.lines.iter().copied());
         let (low, high) = all
             .filter(|v| v.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
@@ -210,7 +205,9 @@ fn path_data(points: &[(f64, f64)], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f
     let mut pen_down = false;
     for (t, v) in points {
         if v.is_finite() {
-            d.push_str(&format!("{}{:.1} {:.1}", if pen_down { "L" } else { "M" }, x(*t), y(*v)));
+            // A line of no length, so that a value between two gaps is a dot.
+            let (pen, dot) = if pen_down { ("L", "") } else { ("M", "h0") };
+            d.push_str(&format!("{pen}{:.1} {:.1}{dot}", x(*t), y(*v)));
         }
         pen_down = v.is_finite();
     }

@@ -121,8 +121,7 @@ fn tiles(f: &Figures) -> String {
         Some(_) => "bad",
     };
     let done = f.completion.map(|c| c / 100.0);
-    let modes =
-        f.modes.map_or("–".to_owned(), |m| format!("{}<em>% nominal</em>", num(m[0] * 100.0, 1)));
+    let nominal = f.modes.map(|m| m[0]);
     let other = f.modes.map_or(String::new(), |m| {
         format!("degraded {} %, safe stop {} %", num(m[1] * 100.0, 1), num(m[2] * 100.0, 1))
     });
@@ -139,7 +138,7 @@ fn tiles(f: &Figures) -> String {
             "",
         ),
         tile("Steps corrected", &percent(f.corrected_share, 1), &helped, ""),
-        tile("Mode", &modes, &other, ""),
+        tile("Nominal mode", &percent(nominal, 1), &other, ""),
         tile("Collisions", &opt(f.collisions, 0), "", grade(f.collisions, untouched)),
         tile(
             "Off the road",
@@ -205,12 +204,16 @@ fn verdict(f: &Figures, steps: usize) -> (&'static str, String) {
         _ => "The correction changed nothing".to_owned(),
     };
     let mode = match f.modes {
-        Some([_, _, s]) if s > 0.0 => format!("; {} % of them were a safe stop", num(s * 100.0, 1)),
-        Some([_, d, _]) if d > 0.0 => format!("; {} % of them ran degraded", num(d * 100.0, 1)),
+        Some([_, _, s]) if s > 0.0 => {
+            format!("; {} % of all steps were a safe stop", num(s * 100.0, 1))
+        }
+        Some([_, d, _]) if d > 0.0 => {
+            format!("; {} % of all steps ran degraded", num(d * 100.0, 1))
+        }
         Some(_) => "; the controller was nominal throughout".to_owned(),
         None => String::new(),
     };
-    let grade = if collided || left {
+    let grade = if collided || left || completion < 50.0 {
         "bad"
     } else if completion >= 99.5 && !stopped {
         "good"

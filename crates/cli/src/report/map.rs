@@ -12,7 +12,7 @@ const LEVELS: usize = 7;
 const POINTS: usize = 2000;
 /// Most bytes of the drawn road; it gets coarser until it fits.
 const ROAD_BYTES: usize = 500_000;
-/// A jump farther than this is no driving: the line is broken there, metres.
+/// A jump from one step to the next farther than this is no driving: the line is broken, metres.
 const JUMP_M: f64 = 25.0;
 
 /// The part of the world that is shown.
@@ -48,11 +48,12 @@ impl View {
         (-20.0..=self.width_m + 20.0).contains(&x) && (-20.0..=self.height_m + 20.0).contains(&y)
     }
 
-    fn polyline(&self, points: impl Iterator<Item = (f64, f64)>) -> String {
+    /// SVG path data, broken where two points are farther apart than `jump_m`.
+    fn polyline(&self, jump_m: f64, points: impl Iterator<Item = (f64, f64)>) -> String {
         let mut d = String::new();
         let mut last: Option<(f64, f64)> = None;
         for (x, y) in points {
-            let near = last.is_some_and(|(a, b)| (x - a).hypot(y - b) < JUMP_M);
+            let near = last.is_some_and(|(a, b)| (x - a).hypot(y - b) < jump_m);
             let pen = if near { 'L' } else { 'M' };
             d.push_str(&format!("{pen}{:.1} {:.1}", x - self.x_m, y - self.y_m));
             last = Some((x, y));
@@ -84,7 +85,7 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     let driven = || input.steps.iter().map(place);
     let Some(view) = View::around(driven().chain(route())) else { return String::new() };
     let roads = input.map.map(|map| roads(map, &view)).unwrap_or_default();
-    let line = view.polyline(route().filter(|p| on_earth(*p)));
+    let line = view.polyline(f64::INFINITY, route().filter(|p| on_earth(*p)));
     let defs = format!(
         "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>\
          <g id=\"world\">{roads}<path class=\"route\" d=\"{line}\"/></g></defs></svg>"
@@ -95,8 +96,13 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     let goal = route().rfind(|p| on_earth(*p));
     pins.extend(goal.map(|p| view.pin(p, "span", "goal", "G")));
     for (i, step) in moments.iter().enumerate().filter(|(_, s)| on_earth(place(s))) {
+        // A number that would cover an earlier one moves aside by one width of a pin.
+        let (x, y) = place(step);
+        let covers =
+            |s: &&&StepRecord| (place(s).0 - x).hypot(place(s).1 - y) < 0.035 * view.width_m;
+        let aside = moments.iter().take(i).filter(covers).count() as f64 * 0.042 * view.width_m;
         let number = (i + 1).to_string();
-        pins.push_str(&view.pin(place(step), &format!("a href=\"#m{number}\""), "", &number));
+        pins.push_str(&view.pin((x + aside, y), &format!("a href=\"#m{number}\""), "", &number));
     }
     let deviation = |s: &StepRecord| {
         let d = s.truth.as_ref().map(|t| f64::from(t.lane_deviation_m.abs()))?;
@@ -141,19 +147,20 @@ fn draw(
     ends: [&str; 2],
 ) -> String {
     let stride = steps.len().div_ceil(POINTS).max(1);
+    let jump_m = JUMP_M * stride as f64;
     // Of the steps that share a point the worst one colours it.
     let points: Vec<((f64, f64), Option<usize>)> = steps
         .chunks(stride)
         .filter_map(|c| Some((place(c.first()?), c.iter().filter_map(&level).max())))
         .filter(|(p, _)| on_earth(*p))
         .collect();
-    let casing = view.polyline(points.iter().map(|p| p.0));
+    let casing = view.polyline(jump_m, points.iter().map(|p| p.0));
     let mut layers = vec![String::new(); LEVELS + 1];
     let mut rest = points.as_slice();
     while let Some((_, shade)) = rest.first() {
         let run = rest.iter().take_while(|p| p.1 == *shade).count();
         // One point more, so that runs touch.
-        let line = view.polyline(rest.iter().take(run + 1).map(|p| p.0));
+        let line = view.polyline(jump_m, rest.iter().take(run + 1).map(|p| p.0));
         if let Some(layer) = layers.get_mut(shade.map_or(0, |s| s + 1)) {
             layer.push_str(&line);
         }

@@ -13,7 +13,7 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     if moments.is_empty() {
         return String::new();
     }
-    let full = dial_range(input, moments);
+    let full = dial_range(moments);
     let cards: String =
         moments.iter().enumerate().map(|(i, s)| card(input, i + 1, s, full)).collect();
     format!(
@@ -73,16 +73,14 @@ fn classes(step: &StepRecord, card: Option<&PolicyCard>) -> String {
 }
 
 /// Steer at the end of the dials: one range for all moments, so that they can be compared.
-fn dial_range(input: &ReportInput<'_>, moments: &[&StepRecord]) -> f64 {
+fn dial_range(moments: &[&StepRecord]) -> f64 {
     let largest = moments
         .iter()
         .flat_map(|s| [s.steer_raw, s.steer_corrected, s.truth.map_or(0.0, |t| t.expert_steer)])
         .filter(|v| v.is_finite())
         .fold(0.02_f32, |a, v| a.max(v.abs()));
-    let scale = input.card.map_or(1.0, |c| c.steer_scale);
-    let limit = if scale.is_finite() && scale > 0.0 { scale } else { 1.0 };
     // A twentieth of a turn would be invisible on the scale of the full lock.
-    f64::from((largest * 1.1).min(limit))
+    f64::from((largest * 1.1).min(1.0))
 }
 
 fn dial(step: &StepRecord, full: f64) -> String {

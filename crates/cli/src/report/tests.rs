@@ -83,7 +83,7 @@ fn page_of(steps: &[StepRecord], summary: &Value, pictures: &[(FrameId, Vec<u8>)
 /// What a broken number would look like in the page, and whether tags that were opened close.
 fn assert_sound(page: &str) {
     let drawing = page.split("<script>").next().unwrap_or_default();
-    for bad in ["NaN", ">inf", " inf", "\"inf", "-inf"] {
+    for bad in ["NaN", ">inf<", " inf ", "\"inf\"", "-inf", "inf%", "inf&"] {
         assert!(!drawing.contains(bad), "{bad} in the page");
     }
     let xml = drawing.split("<body>").nth(1).unwrap_or_default();

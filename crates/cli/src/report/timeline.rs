@@ -44,7 +44,7 @@ fn steer(steps: &[StepRecord], axis: &TimeAxis) -> String {
         include: &[-0.02, 0.02],
         lines: Vec::new(),
         beneath: String::new(),
-        beneath_legend: String::new(),
+        more_legend: String::new(),
         height_px: 210,
     }
     .html(axis)
@@ -57,19 +57,20 @@ fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         matches!(s.correction.regime, PaperBinMean | PaperUnsureKept | PaperNoise)
     };
     // The paper's rule has thresholds of its own, on the highest probability.
-    let lines = if steps.iter().any(is_paper) {
-        vec![(0.9, "sure 0.90".to_owned()), (0.5, "unsure 0.50".to_owned())]
+    let (lines, meaning) = if steps.iter().any(is_paper) {
+        (vec![0.9, 0.5], "sure from 0.90, unsure below 0.50".to_owned())
+    } else if let Some(card) = input.card {
+        let enter = f64::from(card.calibration.mass_enter);
+        let exit = f64::from(card.calibration.mass_exit);
+        let (below, above) = (html::num(enter, 2), html::num(exit, 2));
+        (vec![enter, exit], format!("engages below {below}, lets go above {above}"))
     } else {
-        input.card.map_or_else(Vec::new, |card| {
-            let (enter, exit) = (card.calibration.mass_enter, card.calibration.mass_exit);
-            [(exit, "lets go"), (enter, "engages")]
-                .into_iter()
-                .filter(|(v, _)| v.is_finite())
-                .map(|(v, name)| (f64::from(v), format!("{name} {}", html::num(v.into(), 2))))
-                .collect()
-        })
+        (Vec::new(), String::new())
     };
-    let (beneath, beneath_legend) = bands::regimes(steps, axis);
+    let (beneath, mut more_legend) = bands::regimes(steps, axis);
+    if !lines.is_empty() {
+        more_legend.push_str(&format!("<span><b class=\"dash\"></b>{meaning}</span>"));
+    }
     Chart {
         title: "Confidence",
         unit: "bands show where the correction stepped in",
@@ -85,7 +86,7 @@ fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         include: &[0.0, 1.0],
         lines,
         beneath,
-        beneath_legend,
+        more_legend,
         height_px: 210,
     }
     .html(axis)
@@ -96,14 +97,14 @@ fn speed(steps: &[StepRecord], axis: &TimeAxis) -> String {
         title: "Speed",
         unit: "m/s",
         curves: vec![
-            Curve::of("cap of doubt", "c-cap", steps, |s| f64::from(s.correction.speed_cap_mps)),
             Curve::of("target", "c-target", steps, |s| f64::from(s.target_speed_mps)),
+            Curve::of("cap of doubt", "c-cap", steps, |s| f64::from(s.correction.speed_cap_mps)),
             Curve::of("speed", "c-speed", steps, |s| f64::from(s.ego.speed_mps)),
         ],
         include: &[0.0],
         lines: Vec::new(),
         beneath: String::new(),
-        beneath_legend: String::new(),
+        more_legend: String::new(),
         height_px: 150,
     }
     .html(axis)
@@ -117,7 +118,7 @@ fn deviation(steps: &[StepRecord], axis: &TimeAxis) -> String {
         include: &[-0.5, 0.5],
         lines: Vec::new(),
         beneath: String::new(),
-        beneath_legend: String::new(),
+        more_legend: String::new(),
         height_px: 130,
     }
     .html(axis)

@@ -25,21 +25,24 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         .map(|(stage, (name, what))| (name, what, figures(steps, |s| stage_ms(s, *stage))))
         .collect();
     rows.push(("age", "frame arrived → command out", figures(steps, age_ms)));
-    // Waiting is idle time: it would make every other bar invisible.
+    // Waiting is idle time: on its scale every other bar would be invisible.
     let busy = rows.iter().skip(1).map(|r| r.2[1]).fold(0.0, f64::max);
+    let bar = |[p50, p99, _]: &[f64; 3]| {
+        let share = |v: f64| if busy > 0.0 { (v / busy * 100.0).clamp(0.0, 100.0) } else { 0.0 };
+        format!(
+            "<div><u style=\"width:{:.1}%\"></u><s style=\"width:{:.1}%\"></s></div>",
+            share(*p99),
+            share(*p50)
+        )
+    };
     let table: String = rows
         .iter()
-        .map(|(name, what, [p50, p99, max])| {
-            let share =
-                |v: f64| if busy > 0.0 { (v / busy * 100.0).clamp(0.0, 100.0) } else { 0.0 };
+        .enumerate()
+        .map(|(i, (name, what, figures))| {
+            let bar = if i == 0 { String::new() } else { bar(figures) };
+            let cells = figures.map(cell).concat();
             format!(
-                "<tr><th>{name}<small>{what}</small></th>{}{}{}<td class=\"bar\">\
-                 <div><u style=\"width:{:.1}%\"></u><s style=\"width:{:.1}%\"></s></div></td></tr>",
-                cell(*p50),
-                cell(*p99),
-                cell(*max),
-                share(*p99),
-                share(*p50),
+                "<tr><th>{name}<small>{what}</small></th>{cells}<td class=\"bar\">{bar}</td></tr>"
             )
         })
         .collect();
@@ -50,13 +53,13 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         include: &[0.0],
         lines: Vec::new(),
         beneath: String::new(),
-        beneath_legend: String::new(),
+        more_legend: String::new(),
         height_px: 130,
     };
     format!(
         "<section><h2>How long it took</h2><div class=\"card\"><div class=\"scroll\">\
-         <table class=\"stages\"><thead><tr><th>stage</th><td>p50</td><td>p99</td><td>max</td>\
-         <td class=\"bar\">p50 and p99, ms</td></tr></thead><tbody>{table}</tbody></table></div>\
+         <table class=\"stages\"><thead><tr><th>stage, ms</th><td>p50</td><td>p99</td><td>max</td>\
+         <td class=\"bar\">p50, p99</td></tr></thead><tbody>{table}</tbody></table></div>\
          {}</div></section>\n",
         age.html(axis)
     )
