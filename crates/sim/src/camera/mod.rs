@@ -19,6 +19,8 @@ mod scenery;
 mod shade;
 mod sky;
 mod terrain;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
