@@ -1,5 +1,6 @@
 //! Renders pictures to look at: `cargo run --release -p caril-sim --example pictures -- OUT_DIR
-//! MAP.xodr…`. Six weathers a sheet along a route of each map; also times 300 frames of it.
+//! MAP.xodr…`. Six weathers a sheet along a route of each map; also times 300 frames of it;
+//! and the faults on the first map.
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
@@ -7,8 +8,9 @@ use std::time::Instant;
 
 use caril_core::{CameraSpec, CounterRng, Image, PixelOrder, Pose};
 use caril_road::{RoadMap, RoutePoint};
-use caril_sim::camera::{BodyPose, Camera, Scene};
+use caril_sim::camera::{BodyPose, Camera, Lens, Scene};
 use caril_sim::weather::Weather;
+use caril_sim::{fault_names, parse_fault};
 
 fn pose(p: &RoutePoint) -> Pose {
     Pose {
@@ -72,5 +74,24 @@ fn main() {
         }
         let stem = Path::new(&path).file_stem().map_or("map".into(), |s| s.to_string_lossy());
         sheet.save(format!("{dir}/{stem}.png")).expect("written");
+        if m > 0 {
+            continue;
+        }
+        // The faults, each at 0.6, on the first map.
+        let names = fault_names();
+        let mut sheet = image::RgbImage::new(4 * spec.width, 4 * spec.height);
+        for (k, name) in names.iter().enumerate() {
+            let faults = [parse_fault(&format!("{name}:0.6")).expect("fault")];
+            let mut lens = Lens::new(&faults, 1);
+            let mut camera = Camera::new(CameraSpec { mount: lens.mount(&spec.mount), ..spec });
+            let at = pose(&route.at(0.4 * length));
+            camera.render(&scene, &Weather::default(), &at, &[], 1.0, &mut image);
+            lens.spoil(&mut image, 7);
+            let picture = image::RgbImage::from_raw(spec.width, spec.height, image.data.clone())
+                .expect("size");
+            let at = (k as u32 % 4 * spec.width, k as u32 / 4 * spec.height);
+            image::imageops::replace(&mut sheet, &picture, i64::from(at.0), i64::from(at.1));
+        }
+        sheet.save(format!("{dir}/faults.png")).expect("written");
     }
 }

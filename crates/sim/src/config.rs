@@ -7,7 +7,7 @@ use caril_road::{RoadMap, Route, RouteError};
 
 use crate::camera::Scene;
 use crate::disturb::Disturbance;
-use crate::stream::StreamFaultSpec;
+use crate::fault::FaultSpec;
 use crate::weather::Weather;
 
 /// Everything that decides an episode, to the bit.
@@ -23,8 +23,8 @@ pub struct SimConfig {
     pub seed: u64,
     /// Light and air.
     pub weather: Weather,
-    /// Faults of the camera's stream.
-    pub faults: Vec<StreamFaultSpec>,
+    /// Faults of the camera and its stream (see [`crate::parse_fault`]).
+    pub faults: Vec<FaultSpec>,
     /// The camera.
     pub camera: CameraSpec,
     /// Frames per second.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use caril_core::{Frame, Pose};
+use caril_core::{CameraSpec, Frame, Pose};
 
-use crate::camera::{BodyPose, Camera, Scene};
+use crate::camera::{BodyPose, Camera, Lens, Scene};
 use crate::config::SimConfig;
 use crate::contact::{Footprint, Obstacles};
-use crate::stream::{StreamEffect, StreamFault, StreamFaultSpec, effect};
+use crate::fault::{CameraFault, FaultSpec};
+use crate::stream::{StreamEffect, effect};
 use crate::traffic::Traffic;
 use crate::vehicle::{HEIGHT_M, LENGTH_M, WIDTH_M};
 use crate::weather::Weather;
@@ -17,7 +18,7 @@ pub(crate) struct Sight {
     eye: Option<Eye>,
     scene: Option<Arc<Scene>>,
     seed: u64,
-    faults: Vec<StreamFaultSpec>,
+    faults: Vec<FaultSpec>,
     /// The last frames as they were taken, that of id at `id % len`; empty without a fault that
     /// needs them. Id 0 is a free place.
     past: Vec<Frame>,
@@ -25,6 +26,7 @@ pub(crate) struct Sight {
 
 struct Eye {
     camera: Camera,
+    lens: Lens,
     scene: Arc<Scene>,
     weather: Weather,
     bodies: Vec<BodyPose>,
@@ -32,10 +34,10 @@ struct Eye {
 
 impl Sight {
     pub(crate) fn new(config: &SimConfig, cars: usize) -> Self {
-        let needs = |f: StreamFault| config.faults.iter().any(|s| s.fault == f);
-        let keep = if needs(StreamFault::Delay) {
-            StreamFault::DELAY_MAX + 1
-        } else if needs(StreamFault::Freeze) || needs(StreamFault::Duplicate) {
+        let needs = |f: CameraFault| config.faults.iter().any(|s| s.fault == f);
+        let keep = if needs(CameraFault::Delay) {
+            CameraFault::DELAY_MAX + 1
+        } else if needs(CameraFault::Freeze) || needs(CameraFault::Duplicate) {
             2
         } else {
             0
@@ -44,11 +46,16 @@ impl Sight {
         if config.draw && scene.is_none() {
             scene = Some(Arc::new(Scene::build(&config.map, config.appearance_seed)));
         }
-        let eye = scene.clone().filter(|_| config.draw).map(|scene| Eye {
-            camera: Camera::new(config.camera),
-            scene,
-            weather: config.weather,
-            bodies: Vec::with_capacity(cars),
+        let eye = scene.clone().filter(|_| config.draw).map(|scene| {
+            let lens = Lens::new(&config.faults, config.seed);
+            let mount = lens.mount(&config.camera.mount);
+            Eye {
+                camera: Camera::new(CameraSpec { mount, ..config.camera }),
+                lens,
+                scene,
+                weather: config.weather,
+                bodies: Vec::with_capacity(cars),
+            }
         });
         Self {
             eye,
@@ -148,8 +155,9 @@ impl Eye {
             height_m: HEIGHT_M as f32,
             color: c.color,
         }));
-        let Self { camera, scene, weather, bodies } = self;
+        let Self { camera, lens, scene, weather, bodies } = self;
         camera.render(scene, weather, pose, bodies, time_s, &mut out.image);
+        lens.spoil(&mut out.image, out.id.0);
     }
 }
 

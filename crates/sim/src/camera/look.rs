@@ -34,8 +34,6 @@ pub(crate) struct Look {
     pub houses: f64,
     /// Trees and hedges likewise.
     pub trees: f64,
-    /// Parked cars likewise.
-    pub parked: f64,
     /// Height of the land away from the roads, metres.
     pub relief_m: f32,
 }
@@ -90,8 +88,11 @@ impl Look {
             dash_m: dash.get(pick).copied().unwrap_or([3.0, 9.0]),
             houses: f64::from(f(0.45, 0.95)),
             trees: f64::from(f(0.25, 0.9)),
-            parked: f64::from(f(0.0, 0.6)),
-            relief_m: f(1.0, 7.0),
+            relief_m: {
+                // One number is left for parked cars.
+                f(0.0, 1.0);
+                f(1.0, 7.0)
+            },
         }
     }
 }

@@ -121,8 +121,6 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
-    pub(crate) const ALL: [Self; 3] = [Self::Far, Self::Middle, Self::Near];
-
     /// Metres.
     pub(crate) const fn metres(self) -> f32 {
         match self {

@@ -5,9 +5,11 @@
 //! pixel's footprint in metres, so that markings and textures are filtered instead of crawling.
 //! Everything is plain `f32` arithmetic in a fixed order: the same inputs give the same bits.
 
+mod air;
 mod bodies;
 mod car;
 mod ground;
+mod lens;
 mod look;
 mod mesh;
 mod noise;
@@ -17,11 +19,14 @@ mod scenery;
 mod shade;
 mod sky;
 mod terrain;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
 use multiversion::multiversion;
 
+pub use self::lens::Lens;
 use self::mesh::{Kind, Reach, Surface, Tri};
 use self::raster::{Raster, ready};
 pub use self::scene::{Obstacle, Scene};
@@ -153,6 +158,7 @@ fn draw(
             x = end;
         }
     }
+    air::draw(pixels, raster, view, weather, &sky, time_s);
 }
 
 #[inline(always)]

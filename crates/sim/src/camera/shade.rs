@@ -63,6 +63,28 @@ fn pulse(p: f32, f: f32, on: f32, period: f32) -> f32 {
     ((integral(p + 0.5 * f) - integral(p - 0.5 * f)) / f).clamp(0.0, 1.0)
 }
 
+/// Runs a body over the pixels of a run, adds haze, stores. A macro, because a closure would be
+/// shared by the versions of `draw` for different processors and so be called, not inlined.
+macro_rules! each {
+    ($me:expr, $d:expr, $at:expr, $out:expr, |$px:pat_param| $body:expr) => {{
+        let [x0, y] = $at;
+        let start = $d.w[0] + $d.w[2] * y as f32;
+        let fog = $me.sky.horizon;
+        let k = $me.weather.fog_1pm * 0.125;
+        for (i, o) in $out.iter_mut().enumerate() {
+            let x = (x0 + i) as i32 as f32;
+            let z = 1.0 / (start + $d.w[1] * x).max(1e-5);
+            let $px = Px { x, z };
+            let c: Rgb = $body;
+            // (1 − kz/8)^8 is nearly exp(−kz).
+            let t = (1.0 - k * z).max(0.0);
+            let t = t * t;
+            let t = t * t;
+            *o = pack(mix3(fog, c, t * t));
+        }
+    }};
+}
+
 impl<'a> Shader<'a> {
     pub(crate) fn new(
         view: &'a View,
@@ -100,25 +122,6 @@ impl<'a> Shader<'a> {
             Kind::Lamp => self.lamp(d, s, at, out),
             Kind::Leaf => self.leaf(d, s, at, out),
             Kind::Hills => self.hills(d, s, at, out),
-        }
-    }
-
-    /// Runs `f` over the pixels, adds haze, stores.
-    #[inline(always)]
-    fn each(&self, d: &Drawn, at: [usize; 2], out: &mut [u32], f: impl Fn(Px) -> Rgb) {
-        let [x0, y] = at;
-        let start = d.w[0] + d.w[2] * y as f32;
-        let fog = self.sky.horizon;
-        let k = self.weather.fog_1pm * 0.125;
-        for (i, o) in out.iter_mut().enumerate() {
-            let x = (x0 + i) as i32 as f32;
-            let z = 1.0 / (start + d.w[1] * x).max(1e-5);
-            let c = f(Px { x, z });
-            // (1 − kz/8)^8 is nearly exp(−kz).
-            let t = (1.0 - k * z).max(0.0);
-            let t = t * t;
-            let t = t * t;
-            *o = pack(mix3(fog, c, t * t));
         }
     }
 
@@ -216,7 +219,7 @@ impl<'a> Shader<'a> {
         let crossing = s.p != [0.0; 8];
         let [on, period] = look.dash_m;
         let soaked = self.weather.wetness > 0.0;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let (along, fs) = self.value(&d.u, d, &px, y);
             let (inn, fv) = self.value(&d.v, d, &px, y);
             let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
@@ -267,7 +270,7 @@ impl<'a> Shader<'a> {
         let y = at[1] as f32;
         let light = self.light(d.normal);
         let soaked = self.weather.wetness > 0.0;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let (along, fs) = self.value(&d.u, d, &px, y);
             let (inn, fv) = self.value(&d.v, d, &px, y);
             let [wx, wy] = self.place(&px, y);
@@ -290,7 +293,7 @@ impl<'a> Shader<'a> {
         let (inner, outer) = (s.inner.any(), s.outer.any());
         let [on, period] = self.look.dash_m;
         let wet = 1.0 - 0.3 * self.weather.wetness;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let (along, fs) = self.value(&d.u, d, &px, y);
             let (inn, fv) = self.value(&d.v, d, &px, y);
             let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
@@ -319,7 +322,7 @@ impl<'a> Shader<'a> {
         let light = self.light(d.normal);
         let look = self.look;
         let wet = 1.0 - 0.22 * self.weather.wetness;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let [wx, wy] = self.place(&px, y);
             // Footprint along the ray, from how fast depth changes by rows.
             let fp =
@@ -339,7 +342,7 @@ impl<'a> Shader<'a> {
         let y = at[1] as f32;
         let c = by(s.color, self.light(d.normal));
         let night = self.weather.night > 0.0;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             if night { by(s.color, self.lit(self.light(d.normal), &px, y)) } else { c }
         });
     }
@@ -351,7 +354,7 @@ impl<'a> Shader<'a> {
         let [pu, pv, wide, sv, seed, length, height, shop] = s.p;
         let night = self.weather.night;
         let glass = mix3([0.07, 0.08, 0.10], self.sky.horizon, 0.30);
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let (u, fu) = self.value(&d.u, d, &px, y);
             let (v, fv) = self.value(&d.v, d, &px, y);
             let grain = self.noise.smooth(u * 3.0 + seed, v * 3.0, Noise::level(fu.max(fv) * 3.0));
@@ -383,7 +386,7 @@ impl<'a> Shader<'a> {
         let light = self.light(d.normal);
         let up = d.normal[2].max(0.0);
         let sheen = mix3(self.sky.horizon, self.sky.zenith, up * 0.6);
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             mix3(by(s.color, self.lit(light, &px, y)), sheen, s.p[0] * (0.4 + 0.6 * up))
         });
     }
@@ -392,7 +395,7 @@ impl<'a> Shader<'a> {
     fn lamp(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
         let dark = by(s.color, self.light(d.normal));
         let c = mix3(dark, s.alt, s.p[0].max(self.weather.night));
-        self.each(d, at, out, |_| c);
+        each!(self, d, at, out, |_| c);
     }
 
     #[inline(always)]
@@ -403,7 +406,7 @@ impl<'a> Shader<'a> {
         let [seed, texels, cone, level] = d.v;
         let wet = 1.0 - 0.2 * w.wetness;
         let dy = (y + 0.5 - cy) * iy;
-        self.each(d, at, out, |px| {
+        each!(self, d, at, out, |px| {
             let dx = (px.x + 0.5 - cx) * ix;
             let n = self.noise.nearest(
                 dx * texels * 1.6 + seed * 5.0,
@@ -424,6 +427,6 @@ impl<'a> Shader<'a> {
         let light = self.light([0.0, 0.0, 1.0]);
         let c = by(s.color, light);
         let c = mix3(c, self.sky.horizon, s.p[0]);
-        self.each(d, at, out, |_| c);
+        each!(self, d, at, out, |_| c);
     }
 }

@@ -5,7 +5,7 @@ use caril_core::{CameraSpec, PixelOrder};
 use super::*;
 use crate::config::RouteSpec;
 use crate::disturb::Disturbance;
-use crate::stream::{StreamFault, StreamFaultSpec};
+use crate::fault::{CameraFault, FaultSpec};
 use crate::summary::drive_expert;
 use crate::vehicle::LENGTH_M;
 
@@ -269,7 +269,7 @@ fn traffic_keeps_apart_and_moves() {
 fn stream_faults_do_what_they_say() {
     let frames = |fault, severity| {
         let mut c = config(&straight());
-        c.faults = vec![StreamFaultSpec { fault, severity }];
+        c.faults = vec![FaultSpec { fault, severity }];
         c.draw = true;
         let mut w = SimWorld::new(c).unwrap();
         let mut frame = Frame::for_camera(&w.info().camera.clone());
@@ -282,22 +282,22 @@ fn stream_faults_do_what_they_say() {
         }
         got
     };
-    for fault in StreamFault::ALL {
+    for fault in CameraFault::ALL {
         assert_eq!(frames(fault, 0.5), frames(fault, 0.5), "{fault:?}");
     }
-    let clean = frames(StreamFault::Freeze, 0.0);
+    let clean = frames(CameraFault::Freeze, 0.0);
     assert!(clean.iter().enumerate().all(|(i, f)| f.0 == i as u64 + 1 && f.2 == f.0));
     assert_ne!(clean[10].1, clean[50].1, "the picture moves with the car");
-    let frozen = frames(StreamFault::Freeze, 1.0);
+    let frozen = frames(CameraFault::Freeze, 1.0);
     assert!((21..38).all(|i| frozen[i].1 == frozen[20].1 && frozen[i].0 == i as u64 + 1));
-    let black = frames(StreamFault::Black, 1.0);
+    let black = frames(CameraFault::Black, 1.0);
     assert!(black.iter().all(|f| f.1.chunks(4).all(|p| p[..3] == [0, 0, 0])));
-    let dropped = frames(StreamFault::Drop, 0.5);
+    let dropped = frames(CameraFault::Drop, 0.5);
     assert!(dropped[59].0 > 80 && dropped.windows(2).all(|w| w[1].0 > w[0].0));
-    let delayed = frames(StreamFault::Delay, 0.5);
+    let delayed = frames(CameraFault::Delay, 0.5);
     assert!(delayed[59].0 == 55 && delayed[59].2 == 60);
     assert_eq!(delayed[59].1, clean[54].1);
-    let twice = frames(StreamFault::Duplicate, 0.5);
+    let twice = frames(CameraFault::Duplicate, 0.5);
     assert!(twice.windows(2).any(|w| w[0].0 == w[1].0 && w[0].1 == w[1].1));
 }
 
@@ -313,7 +313,7 @@ fn nonsense_is_refused() {
     assert!(refused(|c| c.route = RouteSpec::Named("nowhere".into())));
     assert!(refused(|c| c.route = RouteSpec::Points { from: (1e6, 0.0), to: (0.0, 0.0) }));
     assert!(refused(|c| {
-        c.faults = vec![StreamFaultSpec { fault: StreamFault::Drop, severity: 7.0 }];
+        c.faults = vec![FaultSpec { fault: CameraFault::Drop, severity: 7.0 }];
     }));
     assert!(!refused(|_| {}));
 }

@@ -1,0 +1,196 @@
+//! Tests of pictures of one straight road made by hand.
+
+use std::sync::OnceLock;
+
+use caril_road::RoadMap;
+
+use super::*;
+use crate::fault::{CameraFault, FaultSpec};
+
+/// 300 m towards +x, one lane of 3.5 m each way and pavements of 2 m; edge lines 0.3 m wide.
+fn map() -> RoadMap {
+    let lane = |id: i32, kind: &str, width: f64, mark: &str| {
+        format!(
+            r#"<lane id="{id}" type="{kind}" level="false">
+            <width sOffset="0" a="{width}" b="0" c="0" d="0"/>
+            <roadMark sOffset="0" type="{mark}" color="white" width="0.3"/></lane>"#
+        )
+    };
+    let xml = format!(
+        r#"<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4"/>
+        <road name="" length="300" id="1" junction="-1"><planView>
+        <geometry s="0" x="0" y="0" hdg="0" length="300"><line/></geometry></planView>
+        <lanes><laneSection s="0"><left>{}{}</left>
+        <center><lane id="0" type="none" level="false">
+        <roadMark sOffset="0" type="solid" color="yellow" width="0.3"/></lane></center>
+        <right>{}{}</right></laneSection></lanes></road></OpenDRIVE>"#,
+        lane(2, "sidewalk", 2.0, "none"),
+        lane(1, "driving", 3.5, "solid"),
+        lane(-1, "driving", 3.5, "solid"),
+        lane(-2, "sidewalk", 2.0, "none"),
+    );
+    RoadMap::from_xodr("hand", &xml).unwrap()
+}
+
+fn scene() -> &'static Scene {
+    static SCENE: OnceLock<Scene> = OnceLock::new();
+    SCENE.get_or_init(|| Scene::build(&map(), 3))
+}
+
+/// In the middle of the right lane.
+fn here() -> Pose {
+    Pose { x_m: 100.0, y_m: 1.75, ..Pose::default() }
+}
+
+fn small() -> CameraSpec {
+    CameraSpec { width: 160, height: 120, ..CameraSpec::PAPER }
+}
+
+fn picture(spec: CameraSpec, weather: &str, bodies: &[BodyPose], time_s: f64) -> Image {
+    let mut image = Image::for_camera(&spec);
+    let weather = Weather::preset(weather).unwrap();
+    Camera::new(spec).render(scene(), &weather, &here(), bodies, time_s, &mut image);
+    assert!(image.is_consistent());
+    image
+}
+
+fn rgb(image: &Image, x: usize, y: usize) -> [f32; 3] {
+    let at = (y * image.width as usize + x) * image.order.bytes_per_pixel();
+    image.order.rgb_offsets().map(|o| f32::from(image.data[at + o]))
+}
+
+fn mean(image: &Image) -> f32 {
+    image.data.iter().map(|v| f32::from(*v)).sum::<f32>() / image.data.len() as f32
+}
+
+fn difference(a: &Image, b: &Image) -> usize {
+    a.data.iter().zip(&b.data).filter(|(a, b)| a != b).count()
+}
+
+#[test]
+fn marks_are_where_the_pinhole_puts_them() {
+    let spec = CameraSpec::PAPER;
+    let image = picture(spec, "CloudyNoon", &[], 0.0);
+    let focal = f64::from(spec.focal_px());
+    // Column of a point of the ground, `right` metres beside the camera, in a row.
+    let column = |row: usize, right: f64| {
+        let ahead = 2.4 * focal / (row as f64 + 0.5 - 224.0);
+        (224.0 + right / ahead * focal) as usize
+    };
+    let (mut white, mut yellow, mut between) = (0.0, 0.0, 0.0);
+    let rows = 270..330;
+    for row in rows.clone() {
+        let n = rows.len() as f32;
+        white += rgb(&image, column(row, 1.75), row)[1] / n;
+        between += rgb(&image, column(row, 1.1), row)[1] / n;
+        let c = rgb(&image, column(row, -1.75), row);
+        yellow += (c[0] - c[2]) / n;
+    }
+    assert!(white > between + 50.0, "edge line {white}, asphalt {between}");
+    assert!(yellow > 50.0, "centre line is yellow: {yellow}");
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bits() {
+    let other = BodyPose {
+        pose: Pose { x_m: 115.0, ..here() },
+        length_m: 4.7,
+        width_m: 1.85,
+        height_m: 1.45,
+        color: [200, 30, 30],
+    };
+    let a = picture(small(), "HardRainSunset", &[other], 2.5);
+    assert_eq!(a, picture(small(), "HardRainSunset", &[other], 2.5));
+    assert_ne!(a, picture(small(), "HardRainSunset", &[other], 2.55), "rain falls");
+    let again = Scene::build(&map(), 3);
+    assert_eq!(again.obstacles(), scene().obstacles());
+    assert_ne!(Scene::build(&map(), 4).obstacles(), scene().obstacles());
+    let clear = picture(small(), "ClearNoon", &[], 0.0);
+    let red = picture(small(), "ClearNoon", &[other], 0.0);
+    let [r, g, _] = rgb(&red, 80, 69);
+    assert!(r > 2.0 * g && difference(&clear, &red) > 120, "a red car ahead: {r} {g}");
+}
+
+#[test]
+fn every_weather_is_drawn_and_night_is_dark() {
+    let noon = picture(small(), "ClearNoon", &[], 1.0);
+    for name in Weather::names() {
+        let image = picture(small(), name, &[], 1.0);
+        let colors: std::collections::BTreeSet<_> = image.data.chunks(4).collect();
+        assert!(colors.len() > 100, "{name}");
+        if *name != "ClearNoon" {
+            assert!(difference(&noon, &image) > 10_000, "{name}");
+        }
+        assert_eq!(name.ends_with("Night"), mean(&image) < 0.75 * mean(&noon), "{name}");
+    }
+}
+
+#[test]
+fn any_size_and_order_is_drawn() {
+    for (width, height) in [(1, 1), (1, 33), (37, 1), (101, 53), (640, 90)] {
+        for order in [PixelOrder::Bgra, PixelOrder::Rgb] {
+            let spec = CameraSpec { width, height, order, ..small() };
+            picture(spec, "HardRainNight", &[], 1.0);
+            let mut image = picture(spec, "ClearSunset", &[], 1.0);
+            for fault in CameraFault::ALL {
+                Lens::new(&[FaultSpec { fault, severity: 1.0 }], 1).spoil(&mut image, 1);
+            }
+        }
+    }
+    let bgra = picture(small(), "ClearNoon", &[], 0.0);
+    let other = picture(CameraSpec { order: PixelOrder::Rgb, ..small() }, "ClearNoon", &[], 0.0);
+    assert_eq!(rgb(&bgra, 40, 90), rgb(&other, 40, 90));
+}
+
+#[test]
+fn faults_change_the_picture_as_their_names_say() {
+    let clean = picture(small(), "CloudyNoon", &[], 0.0);
+    let spoiled = |fault, severity, frame| {
+        let mut image = clean.clone();
+        Lens::new(&[FaultSpec { fault, severity }], 5).spoil(&mut image, frame);
+        image
+    };
+    use CameraFault::*;
+    for fault in [Noise, Blur, Dirt, Overexposed, Underexposed, ColorCast] {
+        assert_eq!(spoiled(fault, 0.0, 1), clean, "{fault:?}");
+        let (half, full) = (spoiled(fault, 0.5, 1), spoiled(fault, 1.0, 1));
+        assert_eq!(half, spoiled(fault, 0.5, 1), "{fault:?}");
+        assert_ne!(half, clean, "{fault:?}");
+        assert_ne!(half, full, "{fault:?}");
+        assert!(full.data.chunks(4).all(|p| p[3] == 255), "{fault:?} leaves alpha");
+        assert_eq!(half == spoiled(fault, 0.5, 2), fault != Noise, "{fault:?} over time");
+    }
+    assert!(mean(&spoiled(Overexposed, 0.5, 1)) > mean(&clean) + 15.0);
+    assert!(mean(&spoiled(Underexposed, 0.5, 1)) < mean(&clean) - 30.0);
+    let rough = |i: &Image| -> f32 {
+        (0..159).map(|x| (rgb(i, x, 90)[1] - rgb(i, x + 1, 90)[1]).abs()).sum()
+    };
+    assert!(rough(&spoiled(Blur, 1.0, 1)) < 0.5 * rough(&clean));
+    assert!(rough(&spoiled(Noise, 1.0, 1)) > 2.0 * rough(&clean));
+    for (fault, limit) in [(YawOffset, 8.0), (PitchOffset, 5.0)] {
+        let mount = Lens::new(&[FaultSpec { fault, severity: 0.5 }], 5).mount(&small().mount);
+        let angle = if fault == YawOffset { mount.yaw_deg } else { mount.pitch_deg };
+        assert_eq!(angle.abs(), 0.5 * limit, "{fault:?}");
+        assert_ne!(picture(CameraSpec { mount, ..small() }, "CloudyNoon", &[], 0.0), clean);
+    }
+}
+
+#[test]
+fn nothing_stands_on_the_road() {
+    let map = map();
+    assert!(scene().obstacles().len() > 20);
+    for o in scene().obstacles() {
+        let (s, c) = (libm::sin(o.yaw_rad), libm::cos(o.yaw_rad));
+        for i in -4..=4 {
+            for j in -4..=4 {
+                let (u, v) =
+                    (f64::from(i) / 4.0 * o.half_length_m, f64::from(j) / 4.0 * o.half_width_m);
+                let (x, y) = (o.x_m + u * c - v * s, o.y_m + u * s + v * c);
+                assert!(y.abs() > 4.9 || !(-0.1..300.1).contains(&x), "{o:?}");
+                let under = map.surface(x, y, 0.0);
+                let walk = |l| l == caril_road::LaneType::Sidewalk;
+                assert!(under.is_none_or(|s| walk(s.lane_type)), "{o:?}");
+            }
+        }
+    }
+}
