@@ -295,20 +295,23 @@ fn ways(arms: &[Arm<'_>]) -> Vec<Way> {
         }
     }
     // A lane that no turn takes or serves would be a dead end: inner lanes go as far left as
-    // there is, outer lanes are entered from there.
-    let leftmost = |i: usize, leaving: bool| {
-        let t =
-            |j: usize| if leaving { turn(&arms[i], &arms[j]) } else { turn(&arms[j], &arms[i]) };
+    // there is, outer lanes are entered on the widest bend from the left.
+    let leftmost = |i: usize| {
+        let t = |j: usize| turn(&arms[i], &arms[j]);
         (0..arms.len()).filter(|j| *j != i).max_by(|j, k| t(*j).total_cmp(&t(*k)))
+    };
+    let widest = |i: usize| {
+        let t = |j: usize| turn(&arms[j], &arms[i]).abs();
+        (0..arms.len()).filter(|j| *j != i).min_by(|j, k| t(*j).total_cmp(&t(*k)))
     };
     for (i, arm) in arms.iter().enumerate() {
         for k in 1..=arm.style.lanes {
-            if let Some(j) = leftmost(i, true)
+            if let Some(j) = leftmost(i)
                 && !out.iter().any(|w| w.0 == i && w.2.0 == k)
             {
                 out.push((i, j, (k, k.min(arms[j].style.lanes))));
             }
-            if let Some(j) = leftmost(i, false)
+            if let Some(j) = widest(i)
                 && !out.iter().any(|w| w.1 == i && w.2.1 == k)
             {
                 out.push((j, i, (k.min(arms[j].style.lanes), k)));

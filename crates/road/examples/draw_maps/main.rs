@@ -21,13 +21,16 @@ fn hill(mut e: Edge, heights: &[(f64, f64)]) -> Edge {
     e
 }
 
+/// Column and row of a grid.
+type Crossing = (usize, usize);
+
 /// Blocks between streets; `cut` streets are left out. Corners of the town are bends, but those
 /// of `keep`, where other roads will join.
 fn grid(
     xs: &[f64],
     ys: &[f64],
-    cut: &[((usize, usize), (usize, usize))],
-    keep: &[(usize, usize)],
+    cut: &[(Crossing, Crossing)],
+    keep: &[Crossing],
     mouths: &[f64],
     radii: &[f64],
     styles: &[Style],
