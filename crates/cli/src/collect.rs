@@ -220,6 +220,7 @@ impl<'a> Source<'a> {
                     weather,
                     camera: CameraSpec::PAPER,
                     traffic: args.traffic,
+                    draw_every: if args.dagger.is_some() { 1 } else { args.every },
                     appearance_seed: rng.next_u64() >> 1,
                     // The noise on the wheel is the collector's: it works for every plant.
                     disturbance: Some(Disturbance { steer_max: 0.0, ..Disturbance::default() }),

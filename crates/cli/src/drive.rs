@@ -85,7 +85,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.scenario.faults.iter().any(|f| f == "list") {
-        output::print_text(&(scenario::fault_names().join("\n") + "\n"))?;
+        output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
     let mut config = args.control.config(&args.scenario)?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, PolicyCard};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
-use caril_sim::{RouteSpec, SimConfig, SimWorld, StreamFault, StreamFaultSpec, Weather};
+use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
 
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
@@ -109,8 +109,11 @@ pub fn sim_config(
     let route = RouteSpec::parse(&args.route).ok_or_else(|| {
         usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route))
     })?;
-    let faults =
-        args.faults.iter().map(|text| parse_fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let faults = args
+        .faults
+        .iter()
+        .map(|text| caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}"))))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimConfig {
         route,
         seed: config.drive_loop.seed,
@@ -133,21 +136,4 @@ pub fn sim_config(
 pub fn sim_world(config: SimConfig) -> anyhow::Result<SimWorld> {
     let name = config.map.name().to_owned();
     SimWorld::new(config).with_context(|| format!("cannot build the world of map {name}"))
-}
-
-/// Names of the faults that `--fault` takes.
-pub fn fault_names() -> Vec<&'static str> {
-    StreamFault::ALL.iter().map(|f| f.name()).collect()
-}
-
-fn parse_fault(text: &str) -> anyhow::Result<StreamFaultSpec> {
-    let (name, severity) = text.split_once(':').unwrap_or((text, "0.5"));
-    let severity = severity.parse().ok().filter(|s: &f32| (0.0..=1.0).contains(s));
-    match (StreamFault::from_name(name), severity) {
-        (Some(fault), Some(severity)) => Ok(StreamFaultSpec { fault, severity }),
-        (None, _) => {
-            Err(usage(format!("no fault {name}; there are: {}", fault_names().join(", "))))
-        }
-        (_, None) => Err(usage(format!("--fault {text}: the severity must be 0 to 1"))),
-    }
 }

@@ -44,6 +44,9 @@ pub struct SimConfig {
     pub time_limit_s: Option<f64>,
     /// Whether frames hold a picture; without, nothing is drawn and images stay as they are.
     pub draw: bool,
+    /// Only every n-th picture is drawn, the first included; the others keep what was there. For
+    /// collecting, where the frames between are driven but not kept.
+    pub draw_every: u64,
 }
 
 impl SimConfig {
@@ -66,6 +69,7 @@ impl SimConfig {
             frame_limit: None,
             time_limit_s: None,
             draw: true,
+            draw_every: 1,
         }
     }
 }

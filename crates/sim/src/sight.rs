@@ -16,6 +16,7 @@ use crate::weather::Weather;
 /// Camera and stream of one world.
 pub(crate) struct Sight {
     eye: Option<Eye>,
+    draw_every: u64,
     scene: Option<Arc<Scene>>,
     seed: u64,
     faults: Vec<FaultSpec>,
@@ -59,6 +60,7 @@ impl Sight {
         });
         Self {
             eye,
+            draw_every: config.draw_every.max(1),
             scene,
             seed: config.seed,
             faults: config.faults.clone(),
@@ -107,7 +109,9 @@ impl Sight {
         match before(&self.past, id.saturating_sub(1)).and_then(|i| self.past.get(i)) {
             Some(last) if e.frozen => copy_picture(last, out),
             _ => {
-                if let Some(eye) = &mut self.eye {
+                if let Some(eye) = &mut self.eye
+                    && (id.saturating_sub(1)) % self.draw_every == 0
+                {
                     eye.look(out, pose, traffic, time_s);
                 }
             }
