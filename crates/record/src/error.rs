@@ -16,7 +16,7 @@ pub enum RecordError {
         path: PathBuf,
     },
     /// The MCAP writer refused.
-    #[error("writing MCAP failed: {0}")]
+    #[error("writing MCAP failed: {}", cause(.0))]
     Mcap(#[from] mcap::McapError),
     /// No MCAP file at all, or one that something else wrote.
     #[error("not a recording of caril: expected {expected}, got {got}: {}", path.display())]
@@ -54,5 +54,13 @@ impl RecordError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, source, path }
+    }
+}
+
+/// The system's own words where there are any: mcap's do not say that the disk is full.
+fn cause(error: &mcap::McapError) -> String {
+    match error {
+        mcap::McapError::Io(e) => e.to_string(),
+        other => other.to_string(),
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Log<W: Write> {
     quality: u8,
     sequence: u32,
     pub written: Written,
+    /// What of it has been flushed: all that is sure to be readable after an error.
+    pub safe: Written,
     json: String,
     message: Vec<u8>,
     picture: Vec<u8>,
@@ -119,6 +121,7 @@ impl<W: Write> Log<W> {
             quality: config.jpeg_quality,
             sequence: 0,
             written: Written::default(),
+            safe: Written::default(),
             json: String::with_capacity(4096),
             message: Vec::new(),
             picture: Vec::new(),
@@ -154,7 +157,9 @@ impl<W: Write> Log<W> {
 
     /// Ends the chunk and flushes the sink.
     pub fn flush(&mut self) -> Result<(), RecordError> {
-        Ok(self.writer.flush()?)
+        self.writer.flush()?;
+        self.safe = self.written;
+        Ok(())
     }
 
     /// Writes the last facts and MCAP's summary.
@@ -176,6 +181,8 @@ impl<W: Write> Log<W> {
         if let Some(meta) = self.meta.take() {
             let [id, ..] = self.channels;
             self.writer.write_to_known_channel(&stamp(id, 0, time_ns), &meta)?;
+            // Without its header a file cannot be read: it does not wait for the first chunk.
+            self.writer.flush()?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use caril_core::StepRecord;
-use mcap::records::Record;
+use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use crate::step_json::step_from_json;
@@ -97,6 +97,10 @@ impl Stream {
                 }
                 Some(Ok(LinearReadEvent::Record { data, opcode })) => (opcode, data),
             };
+            // Nothing else is parsed: a short attachment, for one, makes mcap 0.26's parser panic.
+            if !matches!(opcode, op::HEADER | op::CHANNEL | op::MESSAGE | op::METADATA) {
+                continue;
+            }
             let Ok(record) = mcap::parse_record(opcode, data) else {
                 (self.ended, self.damaged) = (true, true);
                 break;
@@ -212,7 +216,7 @@ fn has_end(file: &mut File) -> std::io::Result<bool> {
     let mut end = [0; END];
     file.seek(SeekFrom::Start(start))?;
     file.read_exact(&mut end)?;
-    Ok(end.first() == Some(&mcap::records::op::FOOTER) && end.ends_with(mcap::MAGIC))
+    Ok(end.first() == Some(&op::FOOTER) && end.ends_with(mcap::MAGIC))
 }
 
 /// See [`Recording::frames`]. An unreadable step is an error and the walk goes on; it ends where

@@ -294,7 +294,10 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
         .into();
         failure = log.finish(end).err();
     }
-    let written = log.written;
+    // Steps of a chunk that never reached the file are lost as well.
+    let written = if failure.is_none() { log.written } else { log.safe };
+    let dropped_steps = dropped_steps + (log.written.steps - written.steps);
+    let dropped_images = dropped_images + (log.written.images - written.images);
     let (bytes, closed) = log.close();
     let write_error = failure.map(|e| e.to_string()).or(closed.err().map(|e| e.to_string()));
     RecorderStats {

@@ -129,7 +129,7 @@ pub fn collect<W: World, P: Policy>(
 /// the car is well inside again.
 fn needs_takeover(truth: &Truth, already: bool) -> bool {
     let (deviation, heading) = (truth.lane_deviation_m.abs(), truth.heading_error_rad.abs());
-    if already { deviation > 0.25 || heading > 0.12 } else { deviation > 1.4 || heading > 0.5 }
+    if already { deviation > 0.25 || heading > 0.12 } else { deviation > 2.0 || heading > 0.6 }
 }
 
 fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {
