@@ -16,4 +16,6 @@ step() { printf '\n== %s\n' "$*" >&2; "$@"; }
 step cargo fmt --all --check
 step cargo clippy --release --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked
+# The command-line tests run the program itself, which `cargo test` alone would not build.
+step cargo build --release --workspace --locked
 step cargo test --release --workspace --locked

@@ -17,8 +17,18 @@ maps=(town_blocks winding_suburb hilly_fast)
 collect town_blocks 18000 11 town_blocks
 collect winding_suburb 12000 12 winding_suburb
 collect hilly_fast 3000 13 hilly_fast
-caril train --data "${maps[@]/#/$WORK/}" --out "$WORK/round0" --steer-scale 0.5 --epochs 9 --seed 1
+data=()
+for map in "${maps[@]}"; do data+=("$WORK/$map.mcap"); done
+caril train --data "${data[@]}" --out "$WORK/round0" --steer-scale 0.5 --epochs 9 --seed 1
 
 dagger() { # map frames seed
-  collect "$1" "$2" "$3" "$1_dagger" --dagger "$WORK/round0"
+  collect "$1" "$2" "$3" "${1}_dagger" --dagger "$WORK/round0"
 }
+dagger town_blocks 5500 21
+dagger winding_suburb 3500 22
+dagger hilly_fast 2000 23
+data=()
+for map in "${maps[@]}"; do data+=("$WORK/$map.mcap" "$WORK/${map}_dagger.mcap"); done
+caril train --data "${data[@]}" --resume "$WORK/round0" --name default --out "$WORK/default" \
+  --steer-scale 0.5 --epochs 4 --lr 5e-4 --seed 2
+echo "copy $WORK/default to weights/default to ship it"

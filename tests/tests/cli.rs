@@ -40,7 +40,11 @@ fn the_same_command_gives_the_same_step_hash_however_frames_cross() {
     let ipc = drive(&[]);
     assert_eq!(ipc["frames"], 80);
     for transport in ["ipc", "tcp", "direct"] {
-        assert_eq!(drive(&["--transport", transport])["step_hash"], ipc["step_hash"], "{transport}");
+        assert_eq!(
+            drive(&["--transport", transport])["step_hash"],
+            ipc["step_hash"],
+            "{transport}"
+        );
     }
     let one = caril()
         .args(["drive", "--record", "none", "--json", "--frames", "80"])
@@ -68,9 +72,8 @@ fn a_drive_leaves_a_recording_and_a_report() {
 
 #[test]
 fn black_camera_stops_the_car() {
-    let output = run(&[
-        "drive", "--record", "none", "--json", "--frames", "120", "--fault", "black:1.0",
-    ]);
+    let output =
+        run(&["drive", "--record", "none", "--json", "--frames", "120", "--fault", "black:1.0"]);
     assert_eq!(output.status.code(), Some(3));
     let summary = json(&output);
     assert_eq!(summary["modes"]["nominal"], 0, "never driven on: {summary}");

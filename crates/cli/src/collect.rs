@@ -181,7 +181,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
 
 /// Where episodes come from.
 enum Source<'a> {
-    Sim { args: &'a CollectArgs, base: SimConfig, weathers: Vec<&'a str> },
+    Sim { args: &'a CollectArgs, base: Box<SimConfig>, weathers: Vec<&'a str> },
     Plant(String),
 }
 
@@ -195,7 +195,7 @@ impl<'a> Source<'a> {
         for name in &weathers {
             scenario::weather(name)?;
         }
-        let base = SimConfig::new(Arc::new(scenario::load_map(&args.map)?));
+        let base = Box::new(SimConfig::new(Arc::new(scenario::load_map(&args.map)?)));
         Ok(Self::Sim { args, base, weathers })
     }
 
@@ -224,7 +224,7 @@ impl<'a> Source<'a> {
                     appearance_seed: rng.next_u64() >> 1,
                     // The noise on the wheel is the collector's: it works for every plant.
                     disturbance: Some(Disturbance { steer_max: 0.0, ..Disturbance::default() }),
-                    ..base.clone()
+                    ..SimConfig::clone(base)
                 };
                 Ok(Box::new(SimWorld::new(config)?))
             }

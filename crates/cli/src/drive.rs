@@ -47,7 +47,7 @@ pub struct DriveArgs {
     scenario: ScenarioArgs,
     #[command(flatten)]
     control: ControlArgs,
-    /// Folder for recording and report [default: runs/<time>]
+    /// Folder for recording and report [default: runs/TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Recording, or `none`
@@ -224,7 +224,7 @@ fn drive<W: World>(
         if keep_steps {
             steps.push(*record);
         }
-        if stats.frames() % 20 == 0 {
+        if stats.frames().is_multiple_of(20) {
             let truth = stats.truth().copied().unwrap_or_default();
             bar.set_position(truth.route_completion as u64);
             bar.set_message(format!(

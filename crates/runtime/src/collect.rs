@@ -108,7 +108,7 @@ pub fn collect<W: World, P: Policy>(
         if world.actuate(&record.command).is_err() {
             break;
         }
-        if summary.frames % options.every.max(1) == 0 {
+        if summary.frames.is_multiple_of(options.every.max(1)) {
             record.frame_id = FrameId(frame.id.0 + options.id_offset);
             record.sim_time_ns = frame.sim_time_ns + options.time_offset_ns;
             recorder.push_blocking(&record, Some(&frame.image));

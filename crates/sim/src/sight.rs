@@ -110,7 +110,7 @@ impl Sight {
             Some(last) if e.frozen => copy_picture(last, out),
             _ => {
                 if let Some(eye) = &mut self.eye
-                    && (id.saturating_sub(1)) % self.draw_every == 0
+                    && id.saturating_sub(1).is_multiple_of(self.draw_every)
                 {
                     eye.look(out, pose, traffic, time_s);
                 }
