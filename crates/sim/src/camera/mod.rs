@@ -22,6 +22,7 @@ mod terrain;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wide;
 
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
 use multiversion::multiversion;
@@ -115,7 +116,7 @@ impl Camera {
     }
 }
 
-#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2", "x86_64+sse4.1"))]
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2"))]
 fn draw(
     camera: &mut Camera,
     scene: &Scene,
@@ -128,6 +129,11 @@ fn draw(
     let [width, height] = view.size;
     raster.clear(width, height);
     pixels.resize(width * height, 0xFF00_0000);
+    // Memory for the busiest frame of the scene, so that no later one allocates.
+    corners.clear();
+    corners.reserve(scene.chunks.iter().map(|c| c.verts.len()).max().unwrap_or(0));
+    paint.clear();
+    paint.reserve(bodies.len().max(64));
     // What the haze has swallowed need not be drawn.
     let reach = 4.5 / weather.fog_1pm;
     chunks(raster, corners, scene, view, reach);

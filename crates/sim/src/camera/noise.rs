@@ -2,15 +2,22 @@
 
 use caril_core::CounterRng;
 
+use super::wide::{F, I, LANES};
+
 /// Side of the finest level, texels.
 const SIDE: usize = 256;
 /// Number of levels, down to one texel.
 const LEVELS: usize = 9;
+/// Entries of a table, the texels of all levels and padding: a power of two, so that an index
+/// can be masked.
+const TABLE: usize = 1 << 17;
 
-/// Zero-mean noise, stored as `i8`: 87 kB with all levels, so that it stays in the cache.
+/// Zero-mean noise, stored in bytes so that it stays in the cache.
 pub(crate) struct Noise {
     texels: Vec<i8>,
     offset: [usize; LEVELS],
+    /// Of each texel it and its right, lower and diagonal neighbours, one byte each.
+    quads: Vec<u32>,
 }
 
 impl Noise {
@@ -63,7 +70,22 @@ impl Noise {
                 side = half;
             }
         }
-        Self { texels, offset }
+        let mut quads = vec![0u32; TABLE];
+        for (k, start) in offset.iter().enumerate() {
+            let side = SIDE >> k;
+            let byte =
+                |x: usize, y: usize| u32::from(texels[start + (y % side) * side + x % side] as u8);
+            for y in 0..side {
+                for x in 0..side {
+                    quads[start + y * side + x] = byte(x, y)
+                        | byte(x + 1, y) << 8
+                        | byte(x, y + 1) << 16
+                        | byte(x + 1, y + 1) << 24;
+                }
+            }
+        }
+        texels.resize(TABLE, 0);
+        Self { texels, offset, quads }
     }
 
     /// The level whose texels are about as large as a footprint of `texels` texels.
@@ -72,6 +94,53 @@ impl Noise {
         // The exponent of a float is the floor of its binary logarithm.
         let e = (texels.max(1.0).to_bits() >> 23) as usize;
         (e - 127).min(LEVELS - 1)
+    }
+
+    /// [`Noise::level`] of eight footprints.
+    #[inline(always)]
+    pub(crate) fn levels(texels: F) -> I {
+        (texels.at_least(1.0).bits().shift(23) - 127).at_most(LEVELS as i32 - 1)
+    }
+
+    /// Where texel (x, y) of level `k` is in the table; x and y are wrapped.
+    #[inline(always)]
+    fn index(x: I, y: I, k: I) -> I {
+        let mask = I([SIDE as i32; LANES]).shr(k) - 1;
+        // A level begins after the finer ones: (4⁹ − 4⁹⁻ᵏ) / 3, by the inverse of 3 modulo 2³².
+        let before = I([1 << 18; LANES]) - I([1 << 18; LANES]).shr(k + k);
+        let start = before * 0xAAAA_AAABu32 as i32;
+        start + ((y & mask).shl(I([8; LANES]) - k) | (x & mask))
+    }
+
+    /// [`Noise::nearest`] at eight places.
+    #[inline(always)]
+    pub(crate) fn nearest8(&self, u: F, v: F, k: I) -> F {
+        let at = Self::index(u.floor().whole().shr(k), v.floor().whole().shr(k), k);
+        let Some(table) = self.texels.first_chunk::<TABLE>() else { return F::splat(0.0) };
+        let mut t = [0.0; LANES];
+        for (t, at) in t.iter_mut().zip(at.0) {
+            *t = f32::from(table[at as usize & (TABLE - 1)]);
+        }
+        F(t) * (1.0 / 127.0)
+    }
+
+    /// [`Noise::smooth`] at eight places.
+    #[inline(always)]
+    pub(crate) fn smooth8(&self, u: F, v: F, k: I) -> F {
+        let scale = (I([127; LANES]) - k).shl(I([23; LANES])).as_bits();
+        let (u, v) = (u * scale - 0.5, v * scale - 0.5);
+        let (iu, iv) = (u.floor(), v.floor());
+        let (fu, fv) = (u - iu, v - iv);
+        let at = Self::index(iu.whole(), iv.whole(), k);
+        let Some(table) = self.quads.first_chunk::<TABLE>() else { return F::splat(0.0) };
+        let mut q = [0; LANES];
+        for (q, at) in q.iter_mut().zip(at.0) {
+            *q = table[at as usize & (TABLE - 1)] as i32;
+        }
+        let q = I(q);
+        let top = q.byte(0).to(q.byte(1), fu);
+        let low = q.byte(2).to(q.byte(3), fu);
+        top.to(low, fv) * (1.0 / 127.0)
     }
 
     /// Nearest texel at (u, v), in texels of the finest level, at mip level `k`. In [−1, 1].
@@ -135,6 +204,17 @@ mod tests {
         };
         assert!(spread(0) > 2.0 * spread(6));
         assert_eq!(n.smooth(3.25, -4.5, 0), n.smooth(3.25 + 256.0, -4.5 - 256.0, 0));
+        for k in 0..LEVELS {
+            let u = F([0.3, 5.7, -9.2, 255.9, 1000.1, -300.0, 31.5, 128.0]);
+            let v = u * 1.7 + 3.0;
+            let level = I([k as i32; LANES]);
+            let (a, b) = (n.nearest8(u, v, level), n.smooth8(u, v, level));
+            for i in 0..LANES {
+                assert_eq!(a.0[i], n.nearest(u.0[i], v.0[i], k));
+                assert_eq!(b.0[i], n.smooth(u.0[i], v.0[i], k));
+            }
+        }
+        assert_eq!(Noise::levels(F::splat(9.0)).0[0], 3);
         assert_eq!(Noise::level(0.1), 0);
         assert_eq!(Noise::level(9.0), 3);
         assert_eq!(Noise::level(1e9), 8);

@@ -1,8 +1,12 @@
 //! Which triangle does each pixel see? Depth-tested scan conversion without shading.
 
 use super::mesh::{Attr, Blob, dot};
-use super::noise::{Noise, floor_i};
+use super::noise::Noise;
 use super::view::View;
+
+/// Triangles and blobs of a frame that there is memory for from the beginning; a busy street has
+/// a quarter of it.
+const DRAWN: usize = 1 << 15;
 
 /// Nothing nearer than this is drawn, metres.
 const NEAR_M: f32 = 0.2;
@@ -40,6 +44,7 @@ impl Raster {
         self.depth.fill(0.0);
         self.id.fill(0);
         self.drawn.clear();
+        self.drawn.reserve(DRAWN);
     }
 
     /// Draws a triangle given in camera axes.
@@ -232,15 +237,4 @@ pub(crate) fn ready(view: &View, eye: [f32; 3], a: &Attr) -> [f32; 4] {
     let g = [a[0], a[1], a[2]];
     let [p, q, r] = view.along_rays(g);
     [a[3] + dot(g, eye), p, q, r]
-}
-
-/// Cheap integer hash of a float lattice, for things that need no texture.
-#[inline(always)]
-pub(crate) fn hash01(x: f32, y: f32) -> f32 {
-    let mut h = (floor_i(x) as u32).wrapping_mul(0x9E37_79B1)
-        ^ (floor_i(y) as u32).wrapping_mul(0x85EB_CA77);
-    h ^= h >> 15;
-    h = h.wrapping_mul(0x2C1B_3C6D);
-    h ^= h >> 13;
-    (h >> 8) as f32 * (1.0 / 16_777_216.0)
 }

@@ -2,10 +2,11 @@
 
 use super::look::Look;
 use super::mesh::{Kind, Lines, Surface, dot};
-use super::noise::{Noise, smoothstep};
-use super::raster::{Drawn, hash01};
-use super::sky::{Sky, mix3, pack};
+use super::noise::Noise;
+use super::raster::Drawn;
+use super::sky::{Sky, mix3};
 use super::view::View;
+use super::wide::{self, F, I, LANES, Rgb, by, hash01, mix, splat, times};
 use crate::weather::Weather;
 
 /// Noise repeats with this period in the world, metres; a multiple of every texel scale used.
@@ -27,62 +28,62 @@ pub(crate) struct Shader<'a> {
     sun: [f32; 3],
 }
 
-/// What a pixel's shader gets: column, depth, derivatives of the inverse depth.
+/// What a shader gets of eight pixels: column and depth.
 struct Px {
-    x: f32,
-    z: f32,
-}
-
-type Rgb = [f32; 3];
-
-#[inline(always)]
-fn times(a: Rgb, k: f32) -> Rgb {
-    [a[0] * k, a[1] * k, a[2] * k]
-}
-
-#[inline(always)]
-fn by(a: Rgb, b: Rgb) -> Rgb {
-    [a[0] * b[0], a[1] * b[1], a[2] * b[2]]
+    x: F,
+    z: F,
 }
 
 /// Share of the box [p − f/2, p + f/2] that lies in [lo, hi].
 #[inline(always)]
-fn cover(p: f32, f: f32, lo: f32, hi: f32) -> f32 {
-    (((p + 0.5 * f).min(hi) - (p - 0.5 * f).max(lo)) / f).clamp(0.0, 1.0)
+fn cover(p: F, f: F, lo: f32, hi: f32) -> F {
+    ((p + 0.5 * f).at_most(hi) - (p - 0.5 * f).at_least(lo)).over(f).within(0.0, 1.0)
+}
+
+/// How much of a pattern that is 1 on [0, on) of every `period` lies before `x`.
+#[inline(always)]
+fn before(x: F, on: F, period: f32) -> F {
+    let q = x * (1.0 / period);
+    let n = q.floor();
+    n * on + ((q - n) * period).min(on)
 }
 
 /// Share of the box around p under a pattern that is 1 on [0, on) of every `period`.
 #[inline(always)]
-fn pulse(p: f32, f: f32, on: f32, period: f32) -> f32 {
-    let inverse = 1.0 / period;
-    let integral = |x: f32| {
-        let q = x * inverse;
-        let n = super::noise::floor_i(q) as f32;
-        n * on + ((q - n) * period).min(on)
-    };
-    ((integral(p + 0.5 * f) - integral(p - 0.5 * f)) / f).clamp(0.0, 1.0)
+fn pulse(p: F, f: F, on: F, period: f32) -> F {
+    (before(p + 0.5 * f, on, period) - before(p - 0.5 * f, on, period)).over(f).within(0.0, 1.0)
 }
 
-/// Runs a body over the pixels of a run, adds haze, stores. A macro, because a closure would be
-/// shared by the versions of `draw` for different processors and so be called, not inlined.
+/// Runs a body over the pixels of a run, eight by eight, adds haze, stores. A macro, because a
+/// closure would be shared by the versions of `draw` for different processors and so be called,
+/// not inlined.
 macro_rules! each {
     ($me:expr, $d:expr, $at:expr, $out:expr, |$px:pat_param| $body:expr) => {{
         let [x0, y] = $at;
         let start = $d.w[0] + $d.w[2] * y as f32;
-        let fog = $me.sky.horizon;
+        let fog = wide::splat($me.sky.horizon);
         let k = $me.weather.fog_1pm * 0.125;
-        for (i, o) in $out.iter_mut().enumerate() {
-            let x = (x0 + i) as i32 as f32;
-            let z = 1.0 / (start + $d.w[1] * x).max(1e-5);
+        for (i, o) in $out.chunks_mut(LANES).enumerate() {
+            let x = F::ramp((x0 + i * LANES) as i32 as f32);
+            let z = (start + $d.w[1] * x).at_least(1e-5).inverse();
             let $px = Px { x, z };
             let c: Rgb = $body;
             // (1 − kz/8)^8 is nearly exp(−kz).
-            let t = (1.0 - k * z).max(0.0);
+            let t = (1.0 - k * z).at_least(0.0);
             let t = t * t;
             let t = t * t;
-            *o = pack(mix3(fog, c, t * t));
+            let c = wide::pack(wide::mix(fog, c, t * t));
+            match <&mut [u32; LANES]>::try_from(&mut *o) {
+                Ok(o) => *o = c,
+                Err(_) => o.copy_from_slice(&c[..o.len()]),
+            }
         }
     }};
+}
+
+#[inline(always)]
+fn tint(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
+    [a[0] * b[0], a[1] * b[1], a[2] * b[2]]
 }
 
 impl<'a> Shader<'a> {
@@ -125,9 +126,14 @@ impl<'a> Shader<'a> {
         }
     }
 
-    /// Light on a surface with a normal; `occlusion` dims the sky's part.
+    /// Light on a surface with a normal.
     #[inline(always)]
     fn light(&self, normal: [f32; 3]) -> Rgb {
+        splat(self.plain_light(normal))
+    }
+
+    #[inline(always)]
+    fn plain_light(&self, normal: [f32; 3]) -> [f32; 3] {
         let w = self.weather;
         let sun = dot(normal, w.sun_dir).max(0.0);
         let open = 0.72 + 0.28 * normal[2];
@@ -136,16 +142,16 @@ impl<'a> Shader<'a> {
 
     /// Light of the headlights on a pixel.
     #[inline(always)]
-    fn headlight(&self, x: f32, y: f32, z: f32) -> f32 {
+    fn headlight(&self, x: F, y: f32, z: F) -> F {
         let k = 1.0 / self.view.focal;
         let side = (x + 0.5 - self.view.center[0]) * k;
         let below = (y + 0.5 - self.view.center[1]) * k * z;
-        let spread = (1.0 - side * side * 0.9).max(0.0);
+        let spread = (1.0 - side * side * 0.9).at_least(0.0);
         // Dipped beam: full on the road, little above the lamps' height.
-        let low = smoothstep(0.4, 1.9, below) * 0.85 + 0.15;
+        let low = below.step(0.4, 1.9) * 0.85 + 0.15;
         let far = z * (1.0 / 15.0);
-        let near = smoothstep(1.0, 7.0, z);
-        1.05 * near * spread * spread * low / (1.0 + far * far)
+        let near = z.step(1.0, 7.0);
+        (1.05 * near * spread * spread * low).over(1.0 + far * far)
     }
 
     #[inline(always)]
@@ -160,16 +166,23 @@ impl<'a> Shader<'a> {
 
     /// Place in the plane modulo the noise's period.
     #[inline(always)]
-    fn place(&self, px: &Px, y: f32) -> [f32; 2] {
+    fn place(&self, px: &Px, y: f32) -> [F; 2] {
+        let (rx, ry) = (self.ray_x, self.ray_y);
         [
-            self.eye[0] + px.z * (self.ray_x[0] + self.ray_x[1] * px.x + self.ray_x[2] * y),
-            self.eye[1] + px.z * (self.ray_y[0] + self.ray_y[1] * px.x + self.ray_y[2] * y),
+            self.eye[0] + px.z * (rx[0] + rx[1] * px.x + rx[2] * y),
+            self.eye[1] + px.z * (ry[0] + ry[1] * px.x + ry[2] * y),
         ]
+    }
+
+    /// Value of an attribute.
+    #[inline(always)]
+    fn only(&self, a: &[f32; 4], px: &Px, y: f32) -> F {
+        a[0] + px.z * (a[1] + a[2] * px.x + a[3] * y)
     }
 
     /// Value and footprint of an attribute.
     #[inline(always)]
-    fn value(&self, a: &[f32; 4], d: &Drawn, px: &Px, y: f32) -> (f32, f32) {
+    fn value(&self, a: &[f32; 4], d: &Drawn, px: &Px, y: f32) -> (F, F) {
         let along = a[1] + a[2] * px.x + a[3] * y;
         let z2 = px.z * px.z;
         let dx = px.z * a[2] - z2 * d.w[1] * along;
@@ -178,35 +191,43 @@ impl<'a> Shader<'a> {
     }
 
     #[inline(always)]
-    fn paint(&self, lines: &Lines, out: f32, fo: f32, dash: f32) -> f32 {
-        let one = |i: usize| {
-            let c =
-                cover(out, fo, lines.center[i] - lines.half[i], lines.center[i] + lines.half[i]);
-            if lines.dashed[i] { c * dash } else { c }
-        };
-        if lines.half[1] > 0.0 { (one(0) + one(1)).min(1.0) } else { one(0) }
+    fn line(&self, lines: &Lines, i: usize, out: F, fo: F, dash: F) -> F {
+        let c = cover(out, fo, lines.center[i] - lines.half[i], lines.center[i] + lines.half[i]);
+        if lines.dashed[i] { c * dash } else { c }
     }
 
-    /// Sheen of a wet surface: share of the mirrored sky, and that sky.
     #[inline(always)]
-    fn wet(&self, c: Rgb, px: &Px, y: f32, puddle: f32) -> Rgb {
+    fn paint(&self, lines: &Lines, out: F, fo: F, dash: F) -> F {
+        let one = self.line(lines, 0, out, fo, dash);
+        if lines.half[1] > 0.0 {
+            (one + self.line(lines, 1, out, fo, dash)).at_most(1.0)
+        } else {
+            one
+        }
+    }
+
+    /// Sheen of a wet surface: the mirrored sky over the darkened colour.
+    #[inline(always)]
+    fn wet(&self, c: Rgb, px: &Px, y: f32, puddle: F) -> Rgb {
         let w = self.weather;
+        let (rx, ry, rz) = (self.ray_x, self.ray_y, self.ray_z);
         let ray = [
-            self.ray_x[0] + self.ray_x[1] * px.x + self.ray_x[2] * y,
-            self.ray_y[0] + self.ray_y[1] * px.x + self.ray_y[2] * y,
-            self.ray_z[0] + self.ray_z[1] * px.x + self.ray_z[2] * y,
+            rx[0] + rx[1] * px.x + rx[2] * y,
+            ry[0] + ry[1] * px.x + ry[2] * y,
+            rz[0] + rz[1] * px.x + rz[2] * y,
         ];
-        let inverse = 1.0 / dot(ray, ray).sqrt();
-        let up = (-ray[2] * inverse).clamp(0.0, 1.0);
+        let square = ray[0] * ray[0] + ray[1] * ray[1] + ray[2] * ray[2];
+        let inverse = square.sqrt().inverse();
+        let up = (-ray[2] * inverse).within(0.0, 1.0);
         let g = 1.0 - up;
         let g2 = g * g;
         let fresnel = 0.03 + 0.75 * g2 * g2 * g;
         let share = w.wetness * (0.45 * fresnel + puddle * (0.1 + 0.75 * fresnel));
-        let mut sky = self.sky.plain(up);
+        let sky = self.sky.plain(up);
         let mirrored = [ray[0], ray[1], -ray[2]];
-        let glow = self.sky.glow(dot(mirrored, w.sun_dir) * inverse).min(1.0);
-        sky = [sky[0] + glow * w.sun[0], sky[1] + glow * w.sun[1], sky[2] + glow * w.sun[2]];
-        mix3(times(c, 1.0 - 0.38 * w.wetness), sky, share.min(0.95))
+        let glow = self.sky.glow(wide::dot(mirrored, w.sun_dir) * inverse).at_most(1.0);
+        let sky = [sky[0] + glow * w.sun[0], sky[1] + glow * w.sun[1], sky[2] + glow * w.sun[2]];
+        mix(times(c, F::splat(1.0 - 0.38 * w.wetness)), sky, share.at_most(0.95))
     }
 
     #[inline(always)]
@@ -222,43 +243,43 @@ impl<'a> Shader<'a> {
         each!(self, d, at, out, |px| {
             let (along, fs) = self.value(&d.u, d, &px, y);
             let (inn, fv) = self.value(&d.v, d, &px, y);
-            let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
+            let rim = self.only(&d.t, &px, y);
             let [wx, wy] = self.place(&px, y);
             let fp = 0.6 * fs.max(fv);
-            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
-            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
+            let grain = self.noise.nearest8(wx * 32.0, wy * 32.0, Noise::levels(fp * 32.0));
+            let mid = self.noise.smooth8(wx * 2.0, wy * 2.0, Noise::levels(fp * 2.0));
             let off = (inn - rim).abs() * 0.5;
             let wheel = (off - 0.8) * (1.0 / 0.42);
-            let track = tracks * (1.0 - wheel * wheel).max(0.0);
+            let track = tracks * (1.0 - wheel * wheel).at_least(0.0);
             let tone = 1.0 + 0.20 * grain + 0.16 * mid - 0.07 * track;
-            let mut c = times(s.color, tone);
+            let mut c = times(splat(s.color), tone);
             // Cracks follow the zero line of the noise.
-            let crack = (1.0 - mid.abs() * (1.0 / (0.012 + 0.5 * fp))).max(0.0);
-            c = times(c, 1.0 - 0.3 * look.damage * crack * (1.0 / (1.0 + 30.0 * fp)));
+            let crack = (1.0 - mid.abs() * (0.012 + 0.5 * fp).inverse()).at_least(0.0);
+            c = times(c, 1.0 - 0.3 * look.damage * crack * (1.0 + 30.0 * fp).inverse());
             if inner || outer || crossing {
-                let dash = pulse(along, fs, on, period);
-                let worn = 1.0 - look.wear * (0.25 + 0.9 * mid + 0.5 * grain).clamp(0.0, 0.85);
+                let dash = pulse(along, fs, F::splat(on), period);
+                let worn = 1.0 - look.wear * (0.25 + 0.9 * mid + 0.5 * grain).within(0.0, 0.85);
                 if inner {
                     let a = self.paint(&s.inner, inn, fv, dash);
-                    c = mix3(c, times(s.inner.color, 1.0 + 0.06 * grain), a * worn);
+                    c = mix(c, times(splat(s.inner.color), 1.0 + 0.06 * grain), a * worn);
                 }
                 if outer {
                     let a = self.paint(&s.outer, -rim, fv, dash);
-                    c = mix3(c, times(s.outer.color, 1.0 + 0.06 * grain), a * worn);
+                    c = mix(c, times(splat(s.outer.color), 1.0 + 0.06 * grain), a * worn);
                 }
                 if crossing {
                     let stop = cover(along, fs, s.p[0], s.p[1]);
-                    let bars = pulse(inn + 0.25, fv, 0.5, 1.0);
+                    let bars = pulse(inn + 0.25, fv, F::splat(0.5), 1.0);
                     let zebra = cover(along, fs, s.p[4], s.p[5]) + cover(along, fs, s.p[6], s.p[7]);
-                    let a = (stop + bars * zebra).min(1.0);
-                    c = mix3(c, look.paint_white, a * worn);
+                    let a = (stop + bars * zebra).at_most(1.0);
+                    c = mix(c, splat(look.paint_white), a * worn);
                 }
             }
             c = by(c, self.lit(light, &px, y));
             if soaked {
-                let large = self.noise.smooth(wx * 0.5, wy * 0.5, Noise::level(fp * 0.5));
+                let large = self.noise.smooth8(wx * 0.5, wy * 0.5, Noise::levels(fp * 0.5));
                 let edge = 0.55 - 0.75 * self.weather.puddles;
-                let puddle = smoothstep(edge, edge + 0.2, large + 0.15 * mid + 0.1 * track);
+                let puddle = (large + 0.15 * mid + 0.1 * track).step(edge, edge + 0.2);
                 c = self.wet(c, &px, y, puddle);
             }
             c
@@ -275,14 +296,15 @@ impl<'a> Shader<'a> {
             let (inn, fv) = self.value(&d.v, d, &px, y);
             let [wx, wy] = self.place(&px, y);
             let fp = 0.6 * fs.max(fv);
-            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
-            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
-            let joint = pulse(along, fs, 0.035, 0.9).max(pulse(inn, fv, 0.035, 0.9));
+            let grain = self.noise.nearest8(wx * 32.0, wy * 32.0, Noise::levels(fp * 32.0));
+            let mid = self.noise.smooth8(wx * 2.0, wy * 2.0, Noise::levels(fp * 2.0));
+            let groove = F::splat(0.035);
+            let joint = pulse(along, fs, groove, 0.9).max(pulse(inn, fv, groove, 0.9));
             let slab = hash01(along * (1.0 / 0.9), inn * (1.0 / 0.9)) - 0.5;
-            let fade = 1.0 / (1.0 + fp * fp * 4.0);
+            let fade = (1.0 + fp * fp * 4.0).inverse();
             let tone = 1.0 + 0.10 * grain + 0.10 * mid + 0.12 * slab * fade - 0.4 * joint;
-            let c = by(times(s.color, tone), self.lit(light, &px, y));
-            if soaked { self.wet(c, &px, y, 0.0) } else { c }
+            let c = by(times(splat(s.color), tone), self.lit(light, &px, y));
+            if soaked { self.wet(c, &px, y, F::splat(0.0)) } else { c }
         });
     }
 
@@ -296,21 +318,21 @@ impl<'a> Shader<'a> {
         each!(self, d, at, out, |px| {
             let (along, fs) = self.value(&d.u, d, &px, y);
             let (inn, fv) = self.value(&d.v, d, &px, y);
-            let rim = d.t[0] + px.z * (d.t[1] + d.t[2] * px.x + d.t[3] * y);
+            let rim = self.only(&d.t, &px, y);
             let [wx, wy] = self.place(&px, y);
             let fp = 0.6 * fs.max(fv);
-            let grain = self.noise.nearest(wx * 32.0, wy * 32.0, Noise::level(fp * 32.0));
-            let mid = self.noise.smooth(wx * 4.0, wy * 4.0, Noise::level(fp * 4.0));
+            let grain = self.noise.nearest8(wx * 32.0, wy * 32.0, Noise::levels(fp * 32.0));
+            let mid = self.noise.smooth8(wx * 4.0, wy * 4.0, Noise::levels(fp * 4.0));
             // Grass grows in from the outer edge.
-            let green = smoothstep(0.45, -0.1, rim + 0.5 * mid);
-            let mut c = mix3(s.color, self.look.grass, 0.8 * green);
+            let green = (rim + 0.5 * mid).step(0.45, -0.1);
+            let mut c = mix(splat(s.color), splat(self.look.grass), 0.8 * green);
             c = times(c, (1.0 + 0.32 * grain + 0.16 * mid) * wet);
             if inner || outer {
-                let dash = pulse(along, fs, on, period);
-                let a = if inner { self.paint(&s.inner, inn, fv, dash) } else { 0.0 };
-                c = mix3(c, s.inner.color, a);
-                let a = if outer { self.paint(&s.outer, -rim, fv, dash) } else { 0.0 };
-                c = mix3(c, s.outer.color, a);
+                let dash = pulse(along, fs, F::splat(on), period);
+                let a = if inner { self.paint(&s.inner, inn, fv, dash) } else { F::splat(0.0) };
+                c = mix(c, splat(s.inner.color), a);
+                let a = if outer { self.paint(&s.outer, -rim, fv, dash) } else { F::splat(0.0) };
+                c = mix(c, splat(s.outer.color), a);
             }
             by(c, self.lit(light, &px, y))
         });
@@ -322,16 +344,16 @@ impl<'a> Shader<'a> {
         let light = self.light(d.normal);
         let look = self.look;
         let wet = 1.0 - 0.22 * self.weather.wetness;
+        let focal = F::splat(self.view.focal);
         each!(self, d, at, out, |px| {
             let [wx, wy] = self.place(&px, y);
             // Footprint along the ray, from how fast depth changes by rows.
-            let fp =
-                0.5 * (px.z * px.z * (d.w[1].abs() + d.w[2].abs())).max(px.z / self.view.focal);
-            let fine = self.noise.nearest(wx * 16.0, wy * 16.0, Noise::level(fp * 16.0));
-            let mid = self.noise.smooth(wx * 2.0, wy * 2.0, Noise::level(fp * 2.0));
-            let large = self.noise.smooth(wx * 0.25, wy * 0.25, Noise::level(fp * 0.25));
-            let bare = smoothstep(0.15, 0.6, large * 0.8 + 0.35 * mid);
-            let c = mix3(look.grass, look.earth, 0.55 * bare);
+            let fp = 0.5 * (px.z * px.z * (d.w[1].abs() + d.w[2].abs())).max(px.z.over(focal));
+            let fine = self.noise.nearest8(wx * 16.0, wy * 16.0, Noise::levels(fp * 16.0));
+            let mid = self.noise.smooth8(wx * 2.0, wy * 2.0, Noise::levels(fp * 2.0));
+            let large = self.noise.smooth8(wx * 0.25, wy * 0.25, Noise::levels(fp * 0.25));
+            let bare = (large * 0.8 + 0.35 * mid).step(0.15, 0.6);
+            let c = mix(splat(look.grass), splat(look.earth), 0.55 * bare);
             let tone = (1.0 + 0.38 * fine + 0.28 * mid + 0.18 * large) * wet;
             by(times(c, tone), self.lit(light, &px, y))
         });
@@ -340,11 +362,9 @@ impl<'a> Shader<'a> {
     #[inline(always)]
     fn plain(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
         let y = at[1] as f32;
-        let c = by(s.color, self.light(d.normal));
-        let night = self.weather.night > 0.0;
-        each!(self, d, at, out, |px| {
-            if night { by(s.color, self.lit(self.light(d.normal), &px, y)) } else { c }
-        });
+        let light = self.light(d.normal);
+        let color = splat(s.color);
+        each!(self, d, at, out, |px| by(color, self.lit(light, &px, y)));
     }
 
     #[inline(always)]
@@ -357,26 +377,32 @@ impl<'a> Shader<'a> {
         each!(self, d, at, out, |px| {
             let (u, fu) = self.value(&d.u, d, &px, y);
             let (v, fv) = self.value(&d.v, d, &px, y);
-            let grain = self.noise.smooth(u * 3.0 + seed, v * 3.0, Noise::level(fu.max(fv) * 3.0));
-            let tone = 1.0 + 0.12 * grain - 0.14 * (1.0 - v * 0.8).clamp(0.0, 1.0);
-            let base = times(s.color, tone);
+            let grain =
+                self.noise.smooth8(u * 3.0 + seed, v * 3.0, Noise::levels(fu.max(fv) * 3.0));
+            let tone = 1.0 + 0.12 * grain - 0.14 * (1.0 - v * 0.8).within(0.0, 1.0);
+            let base = times(splat(s.color), tone);
             // Shops have large windows on the ground floor.
-            let su = if shop > 0.0 && v < pv { 0.86 } else { wide };
+            let su = if shop > 0.0 {
+                v.less(pv, F::splat(0.86), F::splat(wide))
+            } else {
+                F::splat(wide)
+            };
             let inside = cover(u, fu, 0.25, length - 0.25) * cover(v, fv, 0.5, height - 0.4);
             let (iu, iv) = (u + pu * (1.0 - su) * -0.5, v - pv * (1.0 - sv) * 0.55);
-            let frame = pulse(iu + 0.09, fu, pu * su + 0.18, pu)
-                * pulse(iv + 0.09, fv, pv * sv + 0.18, pv)
+            let (pane_u, pane_v) = (pu * su, F::splat(pv * sv));
+            let frame = pulse(iu + 0.09, fu, pane_u + 0.18, pu)
+                * pulse(iv + 0.09, fv, pane_v + 0.18, pv)
                 * inside;
-            let pane = pulse(iu, fu, pu * su, pu) * pulse(iv, fv, pv * sv, pv) * inside;
-            let which = hash01(iu / pu + seed, iv / pv + seed * 3.0);
+            let pane = pulse(iu, fu, pane_u, pu) * pulse(iv, fv, pane_v, pv) * inside;
+            let which = hash01(iu.over(F::splat(pu)) + seed, iv.over(F::splat(pv)) + seed * 3.0);
             let light = self.lit(light, &px, y);
-            let c = by(mix3(base, s.alt, frame - pane.min(frame)), light);
-            let shine = if night > 0.0 && which > 0.66 {
-                [0.85, 0.66 - 0.2 * which, 0.34]
-            } else {
-                times(glass, 0.75 + 0.5 * which)
-            };
-            mix3(c, shine, pane)
+            let c = by(mix(base, splat(s.alt), frame - pane.min(frame)), light);
+            let mut shine = times(splat(glass), 0.75 + 0.5 * which);
+            if night > 0.0 {
+                let lamp = [F::splat(0.85), 0.66 - 0.2 * which, F::splat(0.34)];
+                shine = wide::select_less(-which, -0.66, lamp, shine);
+            }
+            mix(c, shine, pane)
         });
     }
 
@@ -387,14 +413,15 @@ impl<'a> Shader<'a> {
         let up = d.normal[2].max(0.0);
         let sheen = mix3(self.sky.horizon, self.sky.zenith, up * 0.6);
         each!(self, d, at, out, |px| {
-            mix3(by(s.color, self.lit(light, &px, y)), sheen, s.p[0] * (0.4 + 0.6 * up))
+            let c = by(splat(s.color), self.lit(light, &px, y));
+            mix(c, splat(sheen), F::splat(s.p[0] * (0.4 + 0.6 * up)))
         });
     }
 
     #[inline(always)]
     fn lamp(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
-        let dark = by(s.color, self.light(d.normal));
-        let c = mix3(dark, s.alt, s.p[0].max(self.weather.night));
+        let dark = tint(s.color, self.plain_light(d.normal));
+        let c = splat(mix3(dark, s.alt, s.p[0].max(self.weather.night)));
         each!(self, d, at, out, |_| c);
     }
 
@@ -405,28 +432,32 @@ impl<'a> Shader<'a> {
         let [cx, cy, ix, iy] = d.u;
         let [seed, texels, cone, level] = d.v;
         let wet = 1.0 - 0.2 * w.wetness;
+        let level = I([level as i32; LANES]);
         let dy = (y + 0.5 - cy) * iy;
         each!(self, d, at, out, |px| {
             let dx = (px.x + 0.5 - cx) * ix;
-            let n = self.noise.nearest(
+            let n = self.noise.nearest8(
                 dx * texels * 1.6 + seed * 5.0,
-                dy * texels * 1.6 + seed,
-                level as usize,
+                F::splat(dy * texels * 1.6 + seed),
+                level,
             );
-            let nz = -(1.0 - dx * dx - dy * dy * (1.0 - cone)).max(0.05).sqrt();
-            let sun = (dx * self.sun[0] + dy * self.sun[1] + nz * self.sun[2] + 0.35).max(0.0);
+            let nz = -(1.0 - dx * dx - dy * dy * (1.0 - cone)).at_least(0.05).sqrt();
+            let sun = (dx * self.sun[0] + dy * self.sun[1] + nz * self.sun[2] + 0.35).at_least(0.0);
             let open = (0.72 - 0.30 * dy) * (1.0 + 0.55 * n) * wet;
-            let light =
-                self.lit([0, 1, 2].map(|i: usize| w.ambient[i] + 0.75 * sun * w.sun[i]), &px, y);
-            by(times(s.color, open), light)
+            let warm = 0.75 * sun;
+            let light = [
+                w.ambient[0] + warm * w.sun[0],
+                w.ambient[1] + warm * w.sun[1],
+                w.ambient[2] + warm * w.sun[2],
+            ];
+            by(times(splat(s.color), open), self.lit(light, &px, y))
         });
     }
 
     #[inline(always)]
     fn hills(&self, d: &Drawn, s: &Surface, at: [usize; 2], out: &mut [u32]) {
-        let light = self.light([0.0, 0.0, 1.0]);
-        let c = by(s.color, light);
-        let c = mix3(c, self.sky.horizon, s.p[0]);
+        let c = tint(s.color, self.plain_light([0.0, 0.0, 1.0]));
+        let c = splat(mix3(c, self.sky.horizon, s.p[0]));
         each!(self, d, at, out, |_| c);
     }
 }

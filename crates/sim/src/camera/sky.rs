@@ -1,8 +1,8 @@
 //! The sky: gradient, sun and clouds; also what wet roads and glass mirror.
 
-use super::mesh::dot;
 use super::noise::{Noise, smoothstep};
 use super::view::View;
+use super::wide::{self, F, I, LANES, Rgb};
 use crate::weather::Weather;
 
 /// The sky of a weather over a scene.
@@ -40,16 +40,16 @@ impl Sky {
 
     /// Without clouds and sun, by height (sine of elevation).
     #[inline(always)]
-    pub(crate) fn plain(&self, height: f32) -> [f32; 3] {
-        let k = 1.0 - height.clamp(0.0, 1.0);
+    pub(crate) fn plain(&self, height: F) -> Rgb {
+        let k = 1.0 - height.within(0.0, 1.0);
         let k2 = k * k;
-        mix3(self.zenith, self.horizon, k2 * k2)
+        wide::mix(wide::splat(self.zenith), wide::splat(self.horizon), k2 * k2)
     }
 
     /// Brightness around the sun for a cosine to it.
     #[inline(always)]
-    pub(crate) fn glow(&self, cos: f32) -> f32 {
-        let c = cos.max(0.0);
+    pub(crate) fn glow(&self, cos: F) -> F {
+        let c = cos.at_least(0.0);
         let c2 = c * c;
         let c4 = c2 * c2;
         let c8 = c4 * c4;
@@ -62,23 +62,24 @@ impl Sky {
         self.disc * (0.10 * c8 + 0.25 * c32 + 0.5 * c256 + 2.0 * c256 * c256 * c256 * c256)
     }
 
-    /// The sky along a ray (not normalised).
+    /// The sky along rays (not normalised).
     #[inline(always)]
-    fn at(&self, ray: [f32; 3], noise: &Noise, drift: f32) -> [f32; 3] {
-        let inverse = 1.0 / (dot(ray, ray)).sqrt();
+    fn at(&self, ray: [F; 3], noise: &Noise, drift: f32) -> Rgb {
+        let square = ray[0] * ray[0] + ray[1] * ray[1] + ray[2] * ray[2];
+        let inverse = square.sqrt().inverse();
         let height = ray[2] * inverse;
         let mut c = self.plain(height);
-        let glow = self.glow(dot(ray, self.sun_dir) * inverse);
-        if height > 0.015 {
-            let k = 22.0 / (height + 0.12) * inverse;
-            let (x, y) = (ray[0] * k + drift, ray[1] * k + 0.4 * drift);
-            let n = noise.smooth(x, y, 2) + 0.5 * noise.smooth(x * 2.9, y * 2.9, 1);
-            let dense = smoothstep(0.55 - self.cover, 0.95 - 0.8 * self.cover, n * 0.55 + 0.1);
-            let fade = smoothstep(0.015, 0.22, height);
-            let shade = 1.0 - 0.22 * dense * n.max(0.0);
-            let cloud = self.cloud.map(|v| v * shade);
-            c = mix3(c, cloud, 0.9 * dense * fade);
-        }
+        let glow = self.glow(wide::dot(ray, self.sun_dir) * inverse);
+        // Near and below the horizon the clouds have faded to nothing.
+        let k = F::splat(22.0).over(height.at_least(0.0) + 0.12) * inverse;
+        let (x, y) = (ray[0] * k + drift, ray[1] * k + 0.4 * drift);
+        let n = noise.smooth8(x, y, I([2; LANES]))
+            + 0.5 * noise.smooth8(x * 2.9, y * 2.9, I([1; LANES]));
+        let dense = (n * 0.55 + 0.1).step(0.55 - self.cover, 0.95 - 0.8 * self.cover);
+        let fade = height.step(0.015, 0.22);
+        let shade = 1.0 - 0.22 * dense * n.at_least(0.0);
+        let cloud = wide::times(wide::splat(self.cloud), shade);
+        c = wide::mix(c, cloud, 0.9 * dense * fade);
         [c[0] + glow * self.sun[0], c[1] + glow * self.sun[1], c[2] + glow * self.sun[2]]
     }
 
@@ -94,26 +95,46 @@ impl Sky {
         out: &mut [u32],
     ) {
         let [x0, y] = at;
-        let ray = |x: usize| {
-            let k = 1.0 / view.focal;
-            let (a, b) =
-                ((x as f32 + 0.5 - view.center[0]) * k, (y as f32 + 0.5 - view.center[1]) * k);
-            [0, 1, 2].map(|i: usize| view.forward[i] + a * view.right[i] + b * view.down[i])
-        };
-        // Knots lie at multiples of four, wherever the span begins: no seams between spans.
-        let mut knot = x0 & !3;
-        let mut left = self.at(ray(knot), noise, drift);
         let end = x0 + out.len();
-        while knot < end {
-            let right = self.at(ray(knot + 4), noise, drift);
-            for x in knot.max(x0)..(knot + 4).min(end) {
-                let c = mix3(left, right, (x - knot) as f32 * 0.25);
-                out[x - x0] = pack(c);
+        let scale = 1.0 / view.focal;
+        let b = (y as f32 + 0.5 - view.center[1]) * scale;
+        let share = F([0.0, 0.25, 0.5, 0.75, 0.0, 0.25, 0.5, 0.75]);
+        // Knots lie at multiples of four, wherever the span begins: no seams between spans. Seven
+        // of eight are used: they bound three blocks of pixels.
+        let mut first = x0 & !3;
+        while first < end {
+            let a = (F::ramp(0.0) * 4.0 + first as f32 + 0.5 - view.center[0]) * scale;
+            let (f, r, d) = (view.forward, view.right, view.down);
+            let ray = [
+                f[0] + a * r[0] + b * d[0],
+                f[1] + a * r[1] + b * d[1],
+                f[2] + a * r[2] + b * d[2],
+            ];
+            let knot = self.at(ray, noise, drift);
+            for block in 0..3 {
+                let x = first + block * LANES;
+                let k = 2 * block;
+                let c = [
+                    pair(knot[0], k).to(pair(knot[0], k + 1), share),
+                    pair(knot[1], k).to(pair(knot[1], k + 1), share),
+                    pair(knot[2], k).to(pair(knot[2], k + 1), share),
+                ];
+                let c = wide::pack(c);
+                let (from, to) = (x.max(x0), (x + LANES).min(end));
+                if from < to {
+                    out[from - x0..to - x0].copy_from_slice(&c[from - x..to - x]);
+                }
             }
-            left = right;
-            knot += 4;
+            first += 3 * LANES;
         }
     }
+}
+
+/// Lane `k` four times, then lane `k + 1` four times.
+#[inline(always)]
+fn pair(v: F, k: usize) -> F {
+    let (a, b) = (v.0[k], v.0[k + 1]);
+    F([a, a, a, a, b, b, b, b])
 }
 
 /// A colour in [0, 1] as a BGRA pixel.

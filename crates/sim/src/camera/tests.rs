@@ -8,7 +8,7 @@ use super::*;
 use crate::fault::{CameraFault, FaultSpec};
 
 /// 300 m towards +x, one lane of 3.5 m each way and pavements of 2 m; edge lines 0.3 m wide.
-fn map() -> RoadMap {
+fn map(centre: &str) -> RoadMap {
     let lane = |id: i32, kind: &str, width: f64, mark: &str| {
         format!(
             r#"<lane id="{id}" type="{kind}" level="false">
@@ -22,7 +22,7 @@ fn map() -> RoadMap {
         <geometry s="0" x="0" y="0" hdg="0" length="300"><line/></geometry></planView>
         <lanes><laneSection s="0"><left>{}{}</left>
         <center><lane id="0" type="none" level="false">
-        <roadMark sOffset="0" type="solid" color="yellow" width="0.3"/></lane></center>
+        <roadMark sOffset="0" type="{centre}" color="yellow" width="0.3"/></lane></center>
         <right>{}{}</right></laneSection></lanes></road></OpenDRIVE>"#,
         lane(2, "sidewalk", 2.0, "none"),
         lane(1, "driving", 3.5, "solid"),
@@ -34,7 +34,7 @@ fn map() -> RoadMap {
 
 fn scene() -> &'static Scene {
     static SCENE: OnceLock<Scene> = OnceLock::new();
-    SCENE.get_or_init(|| Scene::build(&map(), 3))
+    SCENE.get_or_init(|| Scene::build(&map("solid"), 3))
 }
 
 /// In the middle of the right lane.
@@ -102,9 +102,9 @@ fn the_same_inputs_give_the_same_bits() {
     let a = picture(small(), "HardRainSunset", &[other], 2.5);
     assert_eq!(a, picture(small(), "HardRainSunset", &[other], 2.5));
     assert_ne!(a, picture(small(), "HardRainSunset", &[other], 2.55), "rain falls");
-    let again = Scene::build(&map(), 3);
+    let again = Scene::build(&map("solid"), 3);
     assert_eq!(again.obstacles(), scene().obstacles());
-    assert_ne!(Scene::build(&map(), 4).obstacles(), scene().obstacles());
+    assert_ne!(Scene::build(&map("solid"), 4).obstacles(), scene().obstacles());
     let clear = picture(small(), "ClearNoon", &[], 0.0);
     let red = picture(small(), "ClearNoon", &[other], 0.0);
     let [r, g, _] = rgb(&red, 80, 69);
@@ -177,7 +177,7 @@ fn faults_change_the_picture_as_their_names_say() {
 
 #[test]
 fn nothing_stands_on_the_road() {
-    let map = map();
+    let map = map("solid");
     assert!(scene().obstacles().len() > 20);
     for o in scene().obstacles() {
         let (s, c) = (libm::sin(o.yaw_rad), libm::cos(o.yaw_rad));
@@ -193,4 +193,38 @@ fn nothing_stands_on_the_road() {
             }
         }
     }
+}
+
+#[test]
+fn far_dashes_do_not_crawl() {
+    let scene = Scene::build(&map("broken"), 3);
+    let plain = Scene::build(&map("none"), 3);
+    let spec = CameraSpec::PAPER;
+    let weather = Weather::preset("CloudyNoon").unwrap();
+    let mut camera = Camera::new(spec);
+    let mut image = Image::for_camera(&spec);
+    // Yellowness around the centre line 50 to 110 m ahead, where a dash is a pixel high or less,
+    // beyond what the same road without the line has.
+    let mut yellow = |scene: &Scene, x_m: f64| {
+        let pose = Pose { x_m, ..here() };
+        camera.render(scene, &weather, &pose, &[], 0.0, &mut image);
+        let mut sum = 0.0;
+        for row in 227..231 {
+            for column in 212..224 {
+                let c = rgb(&image, column, row);
+                sum += 0.5 * (c[0] + c[1]) - c[2];
+            }
+        }
+        sum
+    };
+    let period = f64::from(scene.look.dash_m[1]);
+    let steps = 36;
+    let marks: Vec<f32> = (0..=steps)
+        .map(|k| 60.0 + period * f64::from(k) / f64::from(steps))
+        .map(|x| yellow(&scene, x) - yellow(&plain, x))
+        .collect();
+    let mean = marks.iter().sum::<f32>() / marks.len() as f32;
+    let jump = marks.windows(2).map(|p| (p[1] - p[0]).abs()).fold(0.0, f32::max);
+    assert!(mean > 40.0, "the line is seen: {mean}");
+    assert!(jump < 0.15 * mean, "it does not flicker: {jump} of {mean}");
 }
