@@ -10,6 +10,10 @@ use caril_record::Recorder;
 
 use crate::{MonotonicClock, Pipeline, StopFlag};
 
+/// The furthest that a policy may stray before the expert takes over, metres: past the middle of
+/// the oncoming lane.
+const TAKEOVER_MAX_M: f64 = 4.5;
+
 /// Who drives.
 #[derive(Debug)]
 pub enum Driver<P> {
@@ -70,6 +74,9 @@ pub fn collect<W: World, P: Policy>(
     let clock = MonotonicClock::start();
     let mut frame = Frame::for_camera(&world.info().camera);
     let mut noise = TriangularNoise::new(options.noise, options.seed);
+    // Some episodes let the policy wander into the next lane, others hold it near its own: both
+    // places need labels.
+    let takeover_m = CounterRng::new(options.seed, 0x7461_6b65).range(1.0, TAKEOVER_MAX_M) as f32;
     let mut takeover = false;
     let mut summary = CollectSummary::default();
     let mut misses = 0;
@@ -97,7 +104,7 @@ pub fn collect<W: World, P: Policy>(
             }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
-                takeover = needs_takeover(&truth, takeover);
+                takeover = needs_takeover(&truth, takeover, takeover_m);
                 if takeover {
                     record.command = expert_record(&frame, &truth, config, 0.0).command;
                     summary.takeover_frames += 1;
@@ -127,9 +134,9 @@ pub fn collect<W: World, P: Policy>(
 
 /// The expert takes the wheel where the policy is about to leave its lane, and gives it back when
 /// the car is well inside again.
-fn needs_takeover(truth: &Truth, already: bool) -> bool {
+fn needs_takeover(truth: &Truth, already: bool, beyond_m: f32) -> bool {
     let (deviation, heading) = (truth.lane_deviation_m.abs(), truth.heading_error_rad.abs());
-    if already { deviation > 0.25 || heading > 0.12 } else { deviation > 2.0 || heading > 0.6 }
+    if already { deviation > 0.25 || heading > 0.12 } else { deviation > beyond_m || heading > 1.0 }
 }
 
 fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {

@@ -78,6 +78,8 @@ pub struct Source<'a> {
     pub input: InputSpec,
     /// Speeds are divided by this.
     pub speed_scale_mps: f32,
+    /// Distance of the ground in every row, metres.
+    pub distances_m: Vec<f32>,
     /// Seed of all draws.
     pub seed: u64,
     /// Whether samples are mirrored and pictures changed.
@@ -99,7 +101,7 @@ impl Source<'_> {
                 batch.push(sample, self.speed_scale_mps);
             }
             if self.augment {
-                augment(&mut batch.rgb[start..], width, &mut rng);
+                augment(&mut batch.rgb[start..], width, &self.distances_m, &mut rng);
             }
         }
         batch

@@ -9,6 +9,7 @@ use caril_core::PolicyCard;
 use caril_policy::{Net, Pack};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::augment::ground_distances;
 use crate::batch::{Batch, Source};
 use crate::calibrate::calibrate_predictions;
 use crate::dataset::{Dataset, Sampler};
@@ -69,6 +70,7 @@ pub fn fit(
         sampler: Sampler::new(&train),
         input: dataset.input,
         speed_scale_mps,
+        distances_m: ground_distances(&card.camera, &dataset.input),
         seed: options.seed,
         augment: options.augment,
     };

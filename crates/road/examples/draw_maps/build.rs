@@ -12,6 +12,8 @@ pub struct Style {
     pub width: f64,
     /// Type and colour of the centre mark.
     pub center: (&'static str, &'static str),
+    /// Type of the mark at the outer edge.
+    pub edge: &'static str,
     /// Part of the road (fractions) where the centre mark is double solid.
     pub solid: (f64, f64),
     /// Hard shoulder, metres.
@@ -21,11 +23,16 @@ pub struct Style {
     pub kmh: f64,
 }
 
-/// A junction's centre, its height, and how far from it roads end.
+/// A junction: centre, height, how far from it roads end, and how it is laid out.
 pub struct Node {
     pub at: [f64; 2],
     pub z: f64,
     pub mouth: f64,
+    /// Lane width in it, metres.
+    pub width: f64,
+    /// Radius of its turns' reference lines, metres; straight before and after as in CARLA's
+    /// towns. `None`: the widest spiral that fits.
+    pub radius: Option<f64>,
 }
 
 /// A road between two nodes: leaves them in the given directions (degrees, counter-clockwise
@@ -41,8 +48,6 @@ pub struct Edge {
 
 pub struct Net {
     pub name: &'static str,
-    /// Lane width in junctions.
-    pub width: f64,
     /// How far from the mouth a road keeps its first direction, metres.
     pub lead: f64,
     pub nodes: Vec<Node>,
@@ -95,6 +100,16 @@ fn unit_turn(turn: f64) -> (Vec<Piece>, f64) {
     let pieces = vec![(spiral, 0.0, k), (arc, k, k), (spiral, k, 0.0)];
     let end = pieces.iter().fold(Pen { x: 0.0, y: 0.0, hdg: 0.0 }, |p, s| p.draw(*s));
     (pieces, libm::hypot(end.x, end.y) / (2.0 * libm::cos(turn / 2.0)))
+}
+
+/// Line, arc, line: a turn that begins `tangent` before the corner, of a given radius if that fits.
+fn tight_turn(turn: f64, tangent: f64, radius: f64) -> Vec<Piece> {
+    let straight = tangent - radius * libm::tan(turn.abs() / 2.0);
+    if straight < 0.05 {
+        return turn_within(turn, tangent);
+    }
+    let k = turn.signum() / radius;
+    vec![(straight, 0.0, 0.0), (radius * turn.abs(), k, k), (straight, 0.0, 0.0)]
 }
 
 /// A turn that begins `tangent` before the corner.
@@ -199,14 +214,15 @@ fn margin(style: &Style) -> Vec<(&'static str, f64, &'static str)> {
     }
 }
 
-fn edge_lanes(out: &mut String, style: &Style, width: f64, length: f64) {
+/// `ends`: lane widths of the junctions at both ends.
+fn edge_lanes(out: &mut String, style: &Style, ends: [f64; 2], length: f64) {
     let ease = (0.3 * length).min(25.0);
-    let mut widths = vec![(0.0, [width, 0.0, 0.0, 0.0])];
-    if style.width != width {
+    let mut widths = vec![(0.0, [style.width, 0.0, 0.0, 0.0])];
+    if ends != [style.width; 2] {
         widths = vec![
-            smooth_step(0.0, width, style.width, ease),
+            smooth_step(0.0, ends[0], style.width, ease),
             (ease, [style.width, 0.0, 0.0, 0.0]),
-            smooth_step(length - ease, style.width, width, ease),
+            smooth_step(length - ease, style.width, ends[1], ease),
         ];
     }
     let side = |out: &mut String, sign: i32| {
@@ -217,7 +233,7 @@ fn edge_lanes(out: &mut String, style: &Style, width: f64, length: f64) {
                 sign * k as i32
             );
             cubics(&mut l, "width", "sOffset", &widths);
-            mark(&mut l, 0.0, if k == style.lanes { "solid" } else { "broken" }, "white");
+            mark(&mut l, 0.0, if k == style.lanes { style.edge } else { "broken" }, "white");
             lanes.push(l + "</lane>\n");
         }
         for (i, (kind, w, m)) in margin(style).into_iter().enumerate() {
@@ -358,7 +374,8 @@ impl Net {
         heights.extend(e.heights.iter().map(|(f, z)| (f * length, *z)));
         heights.push((length, self.nodes[b.0].z));
         elevation(&mut body, &heights);
-        edge_lanes(&mut body, &e.style, self.width, length);
+        let widths = [self.nodes[a.0].width, self.nodes[b.0].width];
+        edge_lanes(&mut body, &e.style, widths, length);
         let _ = write!(
             out,
             "<road name=\"\" length=\"{length:.6}\" id=\"{id}\" junction=\"-1\">\n<link><predecessor elementType=\"junction\" elementId=\"{}\"/><successor elementType=\"junction\" elementId=\"{}\"/></link>\n{body}</road>\n",
@@ -414,17 +431,17 @@ impl Net {
             y: node.at[1] + node.mouth * libm::sin(from.dir),
             hdg: wrap(from.dir + PI),
         };
-        let pieces = if turn.abs() < 1e-6 {
-            vec![(2.0 * node.mouth, 0.0, 0.0)]
-        } else {
-            turn_within(turn, node.mouth)
+        let pieces = match node.radius {
+            _ if turn.abs() < 1e-6 => vec![(2.0 * node.mouth, 0.0, 0.0)],
+            Some(radius) if turn.abs() > 0.6 => tight_turn(turn, node.mouth, radius),
+            _ => turn_within(turn, node.mouth),
         };
         let mut body = String::new();
         speed(&mut body, from.style.kmh);
         let length = plan_view(&mut body, start, &pieces);
         elevation(&mut body, &[(0.0, node.z), (length, node.z)]);
         body += "<lanes>";
-        let offset = |k: usize| -((k - 1) as f64) * self.width;
+        let offset = |k: usize| -((k - 1) as f64) * node.width;
         let shift = smooth_step(0.0, offset(pair.0), offset(pair.1), length);
         cubics(&mut body, "laneOffset", "s", &[shift]);
         body += "<laneSection s=\"0\"><center><lane id=\"0\" type=\"none\" level=\"false\"/></center>\n<right>\n";
@@ -434,7 +451,7 @@ impl Net {
             from.lane(pair.0, true),
             to.lane(pair.1, false)
         );
-        cubics(&mut body, "width", "sOffset", &[(0.0, [self.width, 0.0, 0.0, 0.0])]);
+        cubics(&mut body, "width", "sOffset", &[(0.0, [node.width, 0.0, 0.0, 0.0])]);
         mark(&mut body, 0.0, "none", "white");
         body += "</lane>\n";
         if outside {

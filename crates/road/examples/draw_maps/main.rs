@@ -9,7 +9,12 @@ const WHITE: (&str, &str) = ("broken", "white");
 const NEVER: (f64, f64) = (0.0, 0.0);
 
 fn node(x: f64, y: f64, z: f64, mouth: f64) -> Node {
-    Node { at: [x, y], z, mouth }
+    Node { at: [x, y], z, mouth, width: 3.5, radius: None }
+}
+
+/// A junction with turns of a given radius, straight before and after, and its lane width.
+fn tight(node: Node, radius: f64, width: f64) -> Node {
+    Node { radius: Some(radius), width, ..node }
 }
 
 fn edge(a: (usize, f64), b: (usize, f64), via: &[[f64; 2]], radius: f64, style: &Style) -> Edge {
@@ -86,44 +91,81 @@ fn grid(
 }
 
 fn street(kmh: f64, width: f64, center: (&'static str, &'static str)) -> Style {
-    Style { lanes: 1, width, center, solid: NEVER, shoulder: 0.3, sidewalk: 2.0, kmh }
+    Style {
+        lanes: 1,
+        width,
+        center,
+        edge: "solid",
+        solid: NEVER,
+        shoulder: 0.3,
+        sidewalk: 2.0,
+        kmh,
+    }
 }
 
 fn country(kmh: f64, width: f64, solid: (f64, f64), shoulder: f64) -> Style {
-    Style { lanes: 1, width, center: YELLOW, solid, shoulder, sidewalk: 0.0, kmh }
+    Style { lanes: 1, width, center: YELLOW, edge: "solid", solid, shoulder, sidewalk: 0.0, kmh }
 }
 
 fn town_blocks() -> Net {
+    let plain = Style { edge: "none", sidewalk: 2.5, ..street(40.0, 4.0, YELLOW) };
     let styles = [
         street(40.0, 3.5, YELLOW),
+        plain.clone(),
         street(30.0, 3.5, WHITE),
         Style { solid: (0.0, 1.0), ..street(40.0, 3.5, YELLOW) },
+        Style { edge: "none", ..street(30.0, 3.3, WHITE) },
+        Style { center: ("none", "white"), ..street(30.0, 3.2, WHITE) },
+        plain,
     ];
-    let (nodes, edges) = grid(
-        &[0.0, 100.0, 190.0, 320.0, 440.0],
-        &[0.0, 110.0, 195.0, 330.0],
-        &[((1, 1), (1, 2)), ((3, 1), (4, 1)), ((2, 2), (2, 3)), ((0, 2), (0, 3)), ((0, 3), (1, 3))],
+    let (mut nodes, edges) = grid(
+        &[0.0, 90.0, 170.0, 300.0, 390.0, 520.0],
+        &[0.0, 100.0, 175.0, 310.0, 400.0],
+        &[
+            ((1, 1), (1, 2)),
+            ((3, 1), (4, 1)),
+            ((2, 2), (2, 3)),
+            ((0, 2), (0, 3)),
+            ((4, 2), (5, 2)),
+            ((4, 3), (4, 4)),
+            ((3, 0), (4, 0)),
+        ],
         &[],
-        &[9.5, 10.5, 11.5, 12.5],
+        &[9.0, 10.5, 8.8, 11.5, 12.5],
         &[9.0, 12.0, 16.0],
         &styles,
     );
-    Net { name: "town_blocks", width: 3.5, lead: 5.0, nodes, edges }
+    let layouts =
+        [Some((6.6, 4.0)), None, Some((6.0, 3.5)), Some((7.2, 4.0)), Some((6.6, 3.5)), None];
+    for (i, node) in nodes.iter_mut().enumerate() {
+        if let Some((radius, width)) = layouts[i % layouts.len()] {
+            (node.radius, node.width) = (Some(radius), width);
+        }
+    }
+    Net { name: "town_blocks", lead: 5.0, nodes, edges }
 }
 
 fn winding_suburb() -> Net {
+    let bare = Style { center: ("none", "white"), ..country(40.0, 3.2, NEVER, 0.5) };
     let s = [
         country(40.0, 3.5, (0.2, 0.6), 0.5),
         country(30.0, 3.5, (0.0, 1.0), 1.2),
-        country(40.0, 3.5, NEVER, 0.5),
+        Style { center: ("none", "white"), ..country(40.0, 3.5, NEVER, 0.5) },
         Style { center: WHITE, ..country(30.0, 3.4, NEVER, 0.8) },
+        bare.clone(),
+        Style { edge: "none", width: 3.1, kmh: 30.0, ..bare },
+        Style { edge: "none", ..country(40.0, 3.5, NEVER, 0.6) },
     ];
     let nodes = vec![
         node(180.0, 0.0, 0.0, 11.0),
-        node(400.0, 150.0, 0.0, 12.0),
-        node(200.0, 330.0, 0.0, 11.0),
-        node(0.0, 170.0, 0.0, 12.0),
-        node(195.0, 165.0, 0.0, 12.0),
+        tight(node(400.0, 150.0, 0.0, 10.0), 5.0, 3.5),
+        tight(node(200.0, 330.0, 0.0, 9.0), 5.5, 3.5),
+        tight(node(0.0, 170.0, 0.0, 9.0), 4.5, 3.2),
+        // A hamlet round a green.
+        tight(node(160.0, 130.0, 0.0, 8.0), 4.6, 3.2),
+        tight(node(232.0, 125.0, 0.0, 8.5), 5.4, 3.2),
+        node(238.0, 200.0, 0.0, 9.0),
+        tight(node(158.0, 205.0, 0.0, 9.0), 6.4, 3.5),
     ];
     let edges = vec![
         edge(
@@ -152,27 +194,32 @@ fn winding_suburb() -> Net {
             (0, 180.0),
             &[[10.0, 100.0], [-25.0, 60.0], [20.0, 5.0], [65.0, 35.0], [110.0, -15.0]],
             18.0,
-            &s[0],
+            &s[4],
         ),
-        edge((0, 90.0), (4, 270.0), &[[165.0, 60.0], [215.0, 90.0]], 25.0, &s[3]),
-        edge((1, 180.0), (4, 0.0), &[[335.0, 175.0], [300.0, 125.0], [255.0, 150.0]], 30.0, &s[2]),
-        edge((2, 270.0), (4, 90.0), &[[225.0, 270.0], [175.0, 235.0]], 14.0, &s[3]),
-        edge((3, 0.0), (4, 180.0), &[[60.0, 145.0], [95.0, 200.0], [140.0, 165.0]], 60.0, &s[1]),
+        edge((0, 90.0), (4, 270.0), &[[190.0, 45.0], [150.0, 85.0]], 25.0, &s[3]),
+        edge((1, 180.0), (5, 0.0), &[[345.0, 165.0], [310.0, 115.0], [270.0, 130.0]], 30.0, &s[2]),
+        edge((2, 270.0), (6, 90.0), &[[190.0, 280.0], [245.0, 250.0]], 14.0, &s[6]),
+        edge((3, 0.0), (7, 180.0), &[[60.0, 150.0], [90.0, 215.0]], 60.0, &s[5]),
+        edge((4, 0.0), (5, 180.0), &[], 20.0, &s[5]),
+        edge((5, 90.0), (6, 270.0), &[], 20.0, &s[4]),
+        edge((6, 180.0), (7, 0.0), &[], 20.0, &s[3]),
+        edge((7, 270.0), (4, 90.0), &[], 20.0, &s[6]),
     ];
-    Net { name: "winding_suburb", width: 3.5, lead: 12.0, nodes, edges }
+    Net { name: "winding_suburb", lead: 10.0, nodes, edges }
 }
 
 fn hilly_fast() -> Net {
     let one = country(60.0, 3.5, (0.35, 0.6), 1.0);
-    let slow = country(50.0, 3.5, NEVER, 0.8);
+    let slow = Style { center: ("none", "white"), ..country(50.0, 3.4, NEVER, 0.8) };
+    let yellow = Style { center: ("solid", "yellow"), ..country(60.0, 3.5, NEVER, 0.5) };
     let two =
         Style { lanes: 2, center: ("solid solid", "yellow"), ..country(60.0, 3.5, NEVER, 1.5) };
     let nodes = vec![
         node(0.0, 0.0, 0.0, 22.0),
         node(400.0, -20.0, 8.0, 17.0),
         node(640.0, 260.0, 16.0, 15.0),
-        node(330.0, 480.0, 6.0, 15.0),
-        node(-20.0, 330.0, 12.0, 15.0),
+        tight(node(330.0, 480.0, 6.0, 12.0), 7.0, 3.5),
+        tight(node(-20.0, 330.0, 12.0, 11.0), 6.0, 3.5),
         node(300.0, 220.0, 2.0, 19.0),
     ];
     let edges = vec![
@@ -214,7 +261,7 @@ fn hilly_fast() -> Net {
             &[(0.5, 9.0)],
         ),
         hill(
-            edge((2, 170.0), (5, 20.0), &[[520.0, 285.0], [420.0, 230.0]], 120.0, &one),
+            edge((2, 170.0), (5, 20.0), &[[520.0, 285.0], [420.0, 230.0]], 120.0, &yellow),
             &[(0.45, 13.0)],
         ),
         edge((3, 270.0), (5, 110.0), &[[330.0, 390.0], [270.0, 320.0]], 50.0, &slow),
@@ -223,7 +270,7 @@ fn hilly_fast() -> Net {
             &[(0.5, 4.0)],
         ),
     ];
-    Net { name: "hilly_fast", width: 3.5, lead: 25.0, nodes, edges }
+    Net { name: "hilly_fast", lead: 25.0, nodes, edges }
 }
 
 fn harbour_town() -> Net {
@@ -265,7 +312,7 @@ fn harbour_town() -> Net {
     ));
     let c = near(&nodes, 300.0, 220.0);
     edges.push(edge((far, 160.0), (c, 0.0), &[[385.0, 195.0], [350.0, 225.0]], 28.0, &quay));
-    Net { name: "harbour_town", width: 3.5, lead: 6.0, nodes, edges }
+    Net { name: "harbour_town", lead: 6.0, nodes, edges }
 }
 
 fn valley_road() -> Net {
@@ -345,7 +392,7 @@ fn valley_road() -> Net {
             &[(0.5, 20.0)],
         ),
     ];
-    Net { name: "valley_road", width: 3.5, lead: 16.0, nodes, edges }
+    Net { name: "valley_road", lead: 16.0, nodes, edges }
 }
 
 fn main() -> std::io::Result<()> {
