@@ -10,6 +10,7 @@ mod drive;
 mod hash;
 mod pipeline;
 mod stats;
+pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
 pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};
