@@ -1,4 +1,4 @@
-//! Formulas of the evaluation: confidence, trajectories, driving, statistics.
+//! Formulas of the evaluation: confidence, trajectories, driving, statistics, drawings.
 //!
 //! What may be here: pure functions over slices. What may not: I/O, clocks, threads, randomness
 //! other than [`caril_core::CounterRng`] under a seed that the caller gives.
@@ -11,11 +11,13 @@
 //! * [`trajectory`]: how far is the path from the expert's?
 //! * [`driving`]: did it arrive, how safely, how smoothly, and did the correction help?
 //! * [`stats`]: how sure is a mean, or a difference between two arms?
+//! * [`report`]: reliability diagrams, risk–coverage curves and intervals as SVG.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod confidence;
 pub mod driving;
 mod error;
+pub mod report;
 pub mod stats;
 pub mod trajectory;
 
