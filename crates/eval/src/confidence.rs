@@ -22,5 +22,5 @@ pub use conformal::{IntervalQuality, conformal_quantile, conformal_quantile_by, 
 pub use detect::{auroc, average_precision, fpr_at_95_tpr, fpr_at_tpr};
 pub use groups::steer_errors_by_group;
 pub use groups::{Group, SPEED_EDGES_MPS, SteerErrors, TURN_STEER, groups_of, steer_errors};
-pub use selective::{RiskCoverage, augrc, aurc, risk_coverage};
+pub use selective::{RiskCoverage, augrc, aurc, excess_aurc, risk_coverage};
 pub use signals::{Signals, signals};

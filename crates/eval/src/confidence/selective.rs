@@ -51,6 +51,18 @@ pub fn aurc(confidence: &[f64], loss: &[f64]) -> Result<f64> {
     Ok(area / confidence.len() as f64)
 }
 
+/// What the confidence loses against one that knows the losses, in the loss's unit: the excess
+/// AURC (Geifman et al. 2019). With |error| as the loss it is the area under the sparsification
+/// error, AUSE (Ilg et al. 2018), not normalised.
+///
+/// # Errors
+/// As [`risk_coverage`].
+pub fn excess_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64> {
+    let area = aurc(confidence, loss)?;
+    let knowing: Vec<f64> = loss.iter().map(|l| -l).collect();
+    Ok(area - aurc(&knowing, loss)?)
+}
+
 /// Area under the generalised risk–coverage curve, in the loss's unit (Traub et al. 2024): the
 /// trapezoids under the generalised risk from coverage 0 to 1. For losses 0 and 1 it is
 /// (1 − AUROC)·a·(1 − a) + (1 − a)²/2 with accuracy a: the mean risk of silent failures.
@@ -141,6 +153,9 @@ mod tests {
         let loss = [0.3, 0.1, 0.2];
         assert!((aurc(&[1.0; 3], &loss).unwrap() - 0.2).abs() < 1e-15);
         assert!((augrc(&[1.0; 3], &loss).unwrap() - 0.1).abs() < 1e-15);
+        // An oracle's risks are 0.1, 0.15 and 0.2.
+        assert!((excess_aurc(&[1.0; 3], &loss).unwrap() - 0.05).abs() < 1e-15);
+        assert_eq!(excess_aurc(&[0.0, 2.0, 1.0], &loss), Ok(0.0));
     }
 
     #[test]
