@@ -41,8 +41,11 @@ pub struct Similarity {
 /// Resamples both curves to `spacing_m` and measures `driven` against `reference`.
 ///
 /// # Errors
-/// If a curve has no length or a coordinate is not finite, or as [`resample`].
+/// If `reference` has no length, or as [`resample`].
 pub fn similarity(reference: &[Point], driven: &[Point], spacing_m: f64) -> Result<Similarity> {
+    if arc_length(reference)? == 0.0 {
+        return Err(Error::Undefined { what: "similarity", why: "the reference has no length" });
+    }
     let reference = resample(reference, spacing_m)?;
     let driven = resample(driven, spacing_m)?;
     Ok(Similarity {

@@ -73,3 +73,15 @@ fn everything_at_once_is_the_same_as_one_by_one() {
     let s = similarity(&points(case.all("a")), &points(case.all("b")), 0.5).expect("two curves");
     assert_eq!(s.curve_length, None);
 }
+
+#[test]
+fn a_car_that_never_moved_is_measured() {
+    let road: Vec<Point> = (0..=100).map(|i| [f64::from(i), 50.0]).collect();
+    let s = similarity(&road, &[[0.0, 51.0]; 20], 0.5).expect("a measure");
+    assert_close("frechet", s.frechet_m, (100.0f64 * 100.0 + 1.0).sqrt(), 1e-12);
+    // The triangle between the standing car and the road.
+    assert_close("area", s.area_m2, 50.0, 1e-9);
+    assert_eq!((s.cross_track.max_m, s.curve_length), (1.0, None));
+    let still = similarity(&[[0.0, 0.0]; 5], &road, 0.5);
+    assert!(matches!(still, Err(Error::Undefined { what: "similarity", .. })), "{still:?}");
+}

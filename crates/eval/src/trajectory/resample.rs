@@ -22,17 +22,15 @@ fn length_of(pair: &[Point]) -> f64 {
 }
 
 /// The curve's points at arc lengths 0, s, 2s, … and its very end: standing still leaves no
-/// points, and the last gap may be shorter than `spacing_m`.
+/// points, and the last gap may be shorter than `spacing_m`. A curve without length gives its one
+/// point twice, so that a car that never moved can be measured like any other.
 ///
 /// # Errors
-/// If the curve is empty, has no length or a coordinate is not finite, `spacing_m` is not above
-/// 0, or there would be more than [`MAX_POINTS`].
+/// If the curve is empty or a coordinate is not finite, `spacing_m` is not above 0, or there would
+/// be more than [`MAX_POINTS`].
 pub fn resample(curve: &[Point], spacing_m: f64) -> Result<Vec<Point>> {
     positive("spacing_m", spacing_m)?;
     let total = arc_length(curve)?;
-    if total == 0.0 {
-        return Err(Error::Undefined { what: "resampling", why: "the curve has no length" });
-    }
     // A remainder of rounding is no gap of its own.
     let gaps = (total / spacing_m - 1e-9).ceil().max(1.0);
     if gaps >= MAX_POINTS as f64 {
@@ -41,7 +39,9 @@ pub fn resample(curve: &[Point], spacing_m: f64) -> Result<Vec<Point>> {
     }
     let gaps = gaps as usize;
     let mut out = Vec::with_capacity(gaps + 1);
-    let (mut next, mut before) = (0usize, 0.0);
+    // The start is its own; the loop would miss it in a curve without length.
+    out.extend(curve.first());
+    let (mut next, mut before) = (1usize, 0.0);
     for pair in curve.windows(2) {
         let &[a, b] = pair else { continue };
         let length = length_of(pair);
@@ -84,10 +84,15 @@ mod tests {
     }
 
     #[test]
+    fn a_car_that_never_moved_is_two_points() {
+        assert_eq!(resample(&[[1.0, 2.0]; 3], 0.5).unwrap(), [[1.0, 2.0]; 2]);
+        assert_eq!(resample(&[[1.0, 2.0]], 0.5).unwrap(), [[1.0, 2.0]; 2]);
+    }
+
+    #[test]
     fn bad_input_is_told() {
         let line = [[0.0, 0.0], [1.0, 0.0]];
         assert!(matches!(resample(&[], 0.5), Err(Error::Empty { .. })));
-        assert!(matches!(resample(&[[1.0, 1.0]; 3], 0.5), Err(Error::Undefined { .. })));
         assert!(matches!(resample(&line, 0.0), Err(Error::OutOfRange { .. })));
         assert!(matches!(resample(&line, f64::NAN), Err(Error::OutOfRange { .. })));
         assert!(matches!(resample(&line, 1e-9), Err(Error::OutOfRange { .. })));
