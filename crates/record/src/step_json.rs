@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use caril_core::{BIN_COUNT, StepRecord};
+use caril_core::{BIN_COUNT, StepRecord, Truth};
 
 use crate::RecordError;
 use crate::step_fields::{Visitor, visit};
@@ -45,8 +45,7 @@ pub(crate) fn step_schema() -> String {
     let mut schema = Schema(String::from(
         r#"{"title":"caril.StepRecord","description":"One step of the controller; absent numbers are not finite, see non_finite","type":"object","properties":{"#,
     ));
-    let mut step = StepRecord::default();
-    step.truth = Some(caril_core::Truth::default());
+    let mut step = StepRecord { truth: Some(Truth::default()), ..StepRecord::default() };
     let _ = visit(&mut step, &mut schema);
     schema.0.push_str(
         r#""non_finite":{"type":"string","description":"key=bits of numbers that are not finite"},"fault_names":{"type":"string","description":"names of the faults"}}}"#,
