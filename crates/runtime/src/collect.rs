@@ -230,3 +230,6 @@ impl TriangularNoise {
         ((wheel_rad * triangle / 70f64.to_radians()).clamp(-0.25, 0.25)) as f32
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,6 @@ fn hash_truth(h: &mut Sha256, t: &Truth) {
     h.update(t.collisions.to_le_bytes());
     h.update(t.lane_invasions.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod drive;
 mod hash;
 mod pipeline;
 mod stats;
+#[cfg(test)]
+mod testing;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
 pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};
