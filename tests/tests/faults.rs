@@ -32,8 +32,10 @@ fn visible(name: &str) -> (f32, Option<Fault>) {
         // frames, which come again and again, show it.
         "delay" => (0.2, Some(Fault::FrameRepeated)),
         "duplicate" => (0.3, Some(Fault::FrameRepeated)),
-        "noise" | "blur" | "dirt" | "overexposed" | "underexposed" | "color_cast"
-        | "yaw_offset" | "pitch_offset" => (1.0, None),
+        // Brighter, and the picture is blown out: the test below.
+        "overexposed" => (0.5, None),
+        "noise" | "blur" | "dirt" | "underexposed" | "color_cast" | "yaw_offset"
+        | "pitch_offset" => (1.0, None),
         other => panic!("{other} has no row here"),
     }
 }
@@ -95,6 +97,20 @@ fn every_fault_of_the_camera_has_the_effect_that_safety_md_states() {
         // 7 m/s² from this speed, and the actuator's lag.
         let seconds = (stands - at) as f32 * 0.05;
         assert!(seconds < steps[at].ego.speed_mps / 7.0 + 0.8, "{name}: {seconds} s");
+    }
+}
+
+#[test]
+fn a_car_that_is_dazzled_from_the_start_does_not_start() {
+    for text in ["overexposed:1", "black:1"] {
+        let steps = drive(parse_fault(text).expect("fault"), 1, 60);
+        let held = |s: &StepRecord| s.mode == Mode::SafeStop && s.command.brake == 1.0;
+        let faults = steps[0].faults;
+        assert!(steps.iter().all(held) && steps.len() == 60, "{text}: {faults:?}");
+        let expected =
+            if text.starts_with("black") { Fault::ImageBlack } else { Fault::ImageBlownOut };
+        assert_eq!(faults, FaultSet::of(expected), "{text}");
+        assert!(steps.iter().all(|s| s.ego.speed_mps == 0.0), "{text}");
     }
 }
 
@@ -269,7 +285,12 @@ fn every_fault_has_the_mode_manoeuvre_steering_and_recovery_of_its_row() {
                 assert!(ticks[at..].iter().all(|t| t.mode == Mode::SafeStop), "{name}");
                 assert_eq!(last.speed_mps, 0.0, "{name}: it stays where it is");
             }
-            _ => assert_eq!(last.mode, Mode::Degraded, "{name}: on at a standstill, slowly"),
+            _ => {
+                let left = ticks[at..].iter().position(|t| t.mode != Mode::SafeStop);
+                let left = &ticks[at + left.unwrap_or_else(|| panic!("{name}: stuck"))];
+                assert_eq!(left.mode, Mode::Degraded, "{name}: on again, slowly");
+                assert!(left.speed_mps < 0.2, "{name}: only at a standstill");
+            }
         }
     }
 }

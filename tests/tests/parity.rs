@@ -65,10 +65,13 @@ fn predictions() -> Vec<(f64, [f64; CLASSES])> {
     let mut random = Uniform::new(2024, 0);
     (0..600)
         .map(|i| {
-            let r = f64::from((random.next() * 2.6 - 1.3) as f32);
             let peak = (random.next() * 11.0) as usize;
+            // Near the classes' peak in every second, anywhere and beyond the rim else.
+            let near = (peak as f64 - 5.0) * 2.0 / 11.0 + (random.next() - 0.5) * 0.6;
+            let r = if i % 4 < 2 { near } else { random.next() * 2.6 - 1.3 };
+            let r = f64::from(r as f32);
             // From flat to nearly one class; a second peak in every third.
-            let sharp = [0.0, 1.0, 2.0, 3.0, 5.0, 9.0][i % 6];
+            let sharp = [0.0, 1.0, 2.0, 4.0, 9.0, 12.0][i % 6];
             let mut weights: [f64; CLASSES] = std::array::from_fn(|_| random.next());
             weights[peak] += sharp * sharp;
             if i % 3 == 0 {
