@@ -183,7 +183,8 @@ fn meddle(fault: Fault) -> Vec<Tick> {
             past.push(shown.clone());
         }
         let mut found = FaultSet::EMPTY;
-        (error.take(), takes_ns.set(0));
+        error.set(None);
+        takes_ns.set(0);
         // For how many periods from CLEAN on, and what is done in them.
         let wrong = |periods: usize| (CLEAN..CLEAN + periods).contains(&t);
         let mut silent = false;
@@ -305,7 +306,7 @@ fn a_latent_fault_that_lasts_becomes_a_comfortable_stop() {
     let mut modes = Vec::new();
     for t in 0..400 {
         assert_eq!(world.observe(&mut frame, SECOND_NS).observed, Observed::Fresh);
-        let lasting = t >= CLEAN && t < CLEAN + 15;
+        let lasting = (CLEAN..CLEAN + 15).contains(&t);
         let found = if lasting { FaultSet::of(Fault::MessageMalformed) } else { FaultSet::EMPTY };
         let step = pipeline.step(&At(&now_ns), &frame, 0, found);
         assert_inside(&step, "lasting");
