@@ -56,7 +56,11 @@ pub fn load_map(name: &str) -> anyhow::Result<RoadMap> {
     Ok(RoadMap::load(&path)?)
 }
 
-fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
+/// Folder of a pack by name or path.
+///
+/// # Errors
+/// If there is no such pack.
+pub fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
     if name.contains('/') || Path::new(name).join("card.toml").exists() {
         return Ok(PathBuf::from(name));
     }

@@ -8,6 +8,7 @@ use caril_core::{
 };
 use caril_record::Recorder;
 
+use crate::wander::Wander;
 use crate::{MonotonicClock, Pipeline, StopFlag};
 
 /// The furthest that a policy may stray before the expert takes over, metres: past the middle of
@@ -33,6 +34,8 @@ pub struct CollectOptions {
     /// Strength of the triangular steering noise, [0, 1]: 1 disturbs by up to 2.5 m/s² of lateral
     /// acceleration about a third of the time.
     pub noise: f64,
+    /// Whether the expert now and then drives beside its lane (see [`Wander`](crate::wander)).
+    pub wander: bool,
     /// Seed of the noise.
     pub seed: u64,
     /// Added to frame ids, so that episodes of one recording keep rising.
@@ -74,6 +77,7 @@ pub fn collect<W: World, P: Policy>(
     let clock = MonotonicClock::start();
     let mut frame = Frame::for_camera(&world.info().camera);
     let mut noise = TriangularNoise::new(options.noise, options.seed);
+    let mut wander = Wander::new(options.wander, options.seed);
     // Some episodes let the policy wander into the next lane, others hold it near its own: both
     // places need labels.
     let takeover_m = CounterRng::new(options.seed, 0x7461_6b65).range(1.0, TAKEOVER_MAX_M) as f32;
@@ -100,13 +104,15 @@ pub fn collect<W: World, P: Policy>(
         let Some(truth) = frame.truth else { break };
         let mut record = match driver {
             Driver::Expert => {
-                expert_record(&frame, &truth, config, noise.at(frame.sim_time_ns, &frame))
+                let steer = wander.steer(&frame, &truth) + noise.at(frame.sim_time_ns, &frame);
+                expert_record(&frame, &truth, config, steer)
             }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
                 takeover = needs_takeover(&truth, takeover, takeover_m);
                 if takeover {
-                    record.command = expert_record(&frame, &truth, config, 0.0).command;
+                    record.command =
+                        expert_record(&frame, &truth, config, truth.expert_steer).command;
                     summary.takeover_frames += 1;
                 }
                 record
@@ -139,7 +145,8 @@ fn needs_takeover(truth: &Truth, already: bool, beyond_m: f32) -> bool {
     if already { deviation > 0.25 || heading > 0.12 } else { deviation > beyond_m || heading > 1.0 }
 }
 
-fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {
+/// `steer` is what is driven; the label in the record is the expert's.
+fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> StepRecord {
     let pedals = longitudinal(
         &config.longitudinal,
         &config.limits,
@@ -150,7 +157,7 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> S
             speed_cap_mps: f32::INFINITY,
         },
     );
-    let steer = (truth.expert_steer + noise).clamp(-1.0, 1.0);
+    let steer = steer.clamp(-1.0, 1.0);
     let command = Command {
         frame_id: frame.id,
         steer: if steer.is_finite() { steer } else { 0.0 },

@@ -12,6 +12,7 @@ mod pipeline;
 mod stats;
 #[cfg(test)]
 mod testing;
+pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
 pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};

@@ -61,6 +61,8 @@ impl<F: FnMut(&Frame) -> Result<Prediction, Fault>> Told<F> {
             bin_edges: PolicyCard::standard_bin_edges(),
             calibration: Calibration::default(),
             training: TrainingFacts::default(),
+            conformal: None,
+            calibrated_on: None,
             weights_sha256: String::new(),
         };
         Self { card, say }

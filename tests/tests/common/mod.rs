@@ -66,6 +66,8 @@ pub fn card(camera: CameraSpec) -> PolicyCard {
         bin_edges: PolicyCard::standard_bin_edges(),
         calibration: Calibration::default(),
         training: TrainingFacts::default(),
+        conformal: None,
+        calibrated_on: None,
         weights_sha256: String::new(),
     }
 }
