@@ -10,6 +10,7 @@ const OPTIONS: CollectOptions = CollectOptions {
     every: 1,
     noise: 0.0,
     seed: 3,
+    wander: false,
     id_offset: 0,
     time_offset_ns: 0,
     steer_scale: 0.25,
