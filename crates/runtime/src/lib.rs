@@ -11,6 +11,8 @@ mod hash;
 mod noise;
 mod pipeline;
 mod stats;
+#[cfg(test)]
+mod testing;
 pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
