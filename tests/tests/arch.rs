@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("caril-sim", &["caril-core", "caril-road"]),
     ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
     ("caril-train", &["caril-core", "caril-policy", "caril-record"]),
+    ("caril-import", &["caril-core", "caril-record"]),
     (
         "caril-cli",
         &[
@@ -28,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-record",
             "caril-runtime",
             "caril-train",
+            "caril-import",
         ],
     ),
     ("caril-tests", &[]),
@@ -40,6 +42,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mcap", &["caril-record"]),
     ("clap", &["caril-cli"]),
     ("roxmltree", &["caril-road"]),
+    ("csv", &["caril-import"]),
+    ("tar", &["caril-import"]),
     ("anyhow", &["caril-cli", "caril-train"]),
 ];
 

@@ -144,3 +144,46 @@ pub struct StepRecord {
     /// How long it took.
     pub times: StageTimes,
 }
+
+impl StepRecord {
+    /// The record of a frame that an expert drove and no policy saw: the truth's steer and speed
+    /// are what was asked for, there is no prediction, no fault and no advisory speed.
+    pub const fn labelled(
+        frame_id: FrameId,
+        sim_time_ns: u64,
+        ego: EgoState,
+        nav: NavCommand,
+        truth: Truth,
+        command: Command,
+    ) -> Self {
+        Self {
+            frame_id,
+            sim_time_ns,
+            dropped: 0,
+            ego,
+            nav,
+            advisory_speed_mps: f32::NAN,
+            predicted: false,
+            regression: 0.0,
+            probs: [0.0; BIN_COUNT],
+            confidence: 0.0,
+            entropy_nats: 0.0,
+            neighbour_mass: 0.0,
+            correction: Correction {
+                steer: 0.0,
+                regime: Regime::NoPrediction,
+                speed_cap_mps: f32::INFINITY,
+                confidence: 0.0,
+                sigma: 0.0,
+            },
+            steer_raw: truth.expert_steer,
+            steer_corrected: truth.expert_steer,
+            target_speed_mps: truth.expert_speed_mps,
+            command,
+            mode: Mode::Nominal,
+            faults: FaultSet::EMPTY,
+            truth: Some(truth),
+            times: StageTimes { ns: [0; Stage::COUNT], age_ns: 0 },
+        }
+    }
+}

@@ -3,8 +3,8 @@
 
 use caril_control::{LongitudinalInput, longitudinal};
 use caril_core::{
-    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, FaultSet, Frame, FrameId, Mode,
-    Observed, Policy, Regime, StageTimes, StepRecord, Truth, World, bin_of,
+    BIN_COUNT, Command, Config, CounterRng, EndReason, Frame, FrameId, Mode, Observed, Policy,
+    StepRecord, Truth, World, bin_of,
 };
 use caril_record::Recorder;
 
@@ -158,34 +158,10 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> S
         brake: pedals.brake,
         mode: Mode::Nominal,
     };
+    let (id, time_ns) = (frame.id, frame.sim_time_ns);
     StepRecord {
-        frame_id: frame.id,
-        sim_time_ns: frame.sim_time_ns,
-        dropped: 0,
-        ego: frame.ego,
-        nav: frame.nav,
         advisory_speed_mps: frame.advisory_speed_mps,
-        predicted: false,
-        regression: 0.0,
-        probs: [0.0; BIN_COUNT],
-        confidence: 0.0,
-        entropy_nats: 0.0,
-        neighbour_mass: 0.0,
-        correction: Correction {
-            steer: 0.0,
-            regime: Regime::NoPrediction,
-            speed_cap_mps: f32::INFINITY,
-            confidence: 0.0,
-            sigma: 0.0,
-        },
-        steer_raw: truth.expert_steer,
-        steer_corrected: truth.expert_steer,
-        target_speed_mps: truth.expert_speed_mps,
-        command,
-        mode: Mode::Nominal,
-        faults: FaultSet::EMPTY,
-        truth: frame.truth,
-        times: StageTimes::default(),
+        ..StepRecord::labelled(id, time_ns, frame.ego, frame.nav, *truth, command)
     }
 }
 
