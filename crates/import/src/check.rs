@@ -126,8 +126,8 @@ pub(crate) fn one_size(rows: &mut [Checked]) -> Option<(u32, u32)> {
     Some(size)
 }
 
-/// Takes out the rows whose time does not rise. A single row that is ahead of the row after it is
-/// itself the wrong one, or one wild time would cost all that follow.
+/// Takes out the rows whose time does not rise. A row that is ahead of both rows after it, which go
+/// on from the row before, is itself the wrong one, or one wild time would cost all that follow.
 pub(crate) fn rising(rows: &mut [Checked]) {
     let times: Vec<(usize, i64)> = rows
         .iter()
@@ -136,21 +136,18 @@ pub(crate) fn rising(rows: &mut [Checked]) {
         .collect();
     let mut last: Option<i64> = None;
     for (n, (i, t)) in times.iter().copied().enumerate() {
-        let later = |by: usize| times.get(n + by).map(|(_, t)| *t);
-        let after = later(1);
-        let back = last.is_some_and(|last| t <= last);
-        let ahead = match last {
-            Some(last) => after.is_some_and(|after| last < after && after < t),
-            // The first row is judged by two others.
-            None => [after, later(2)].iter().all(|a| a.is_some_and(|a| a < t)),
+        let between = |by: usize| {
+            times.get(n + by).is_some_and(|(_, a)| *a < t && last.is_none_or(|last| *a > last))
         };
+        let back = last.is_some_and(|last| t <= last);
+        let ahead = between(1) && between(2);
         if !back && !ahead {
             last = Some(t);
             continue;
         }
         let why = match last {
             Some(last) if back => format!("{:.3} s after the row before", seconds(t, last)),
-            _ => format!("{:.3} s ahead of the row after it", seconds(t, after.unwrap_or(t))),
+            _ => "ahead of the two rows after it".to_owned(),
         };
         if let Some(row) = rows.get_mut(i)
             && let Ok((r, _)) = row

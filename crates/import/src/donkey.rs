@@ -53,8 +53,8 @@ pub(crate) fn read(source: &Source, key: &str, steer_scale: f64) -> Result<Table
 struct Tub {
     deleted: BTreeSet<u64>,
     steer_scale: f64,
-    /// The field that holds the speed, as the first record has it.
-    speed: Option<&'static str>,
+    /// The field that holds the speed, as the first record tells.
+    speed: Option<Option<&'static str>>,
     session: Option<String>,
     drive: u64,
     table: Table,
@@ -79,19 +79,18 @@ impl Tub {
             self.table.deleted += 1;
             return;
         }
-        if self.table.rows.is_empty() {
-            self.speed = SPEEDS.into_iter().find(|name| record.get(name).is_some());
-        }
+        let in_record = || SPEEDS.into_iter().find(|name| record.get(name).is_some());
+        let speed = *self.speed.get_or_insert_with(in_record);
         let session = record.get("_session_id").and_then(Value::as_str);
         if session != self.session.as_deref() {
             self.session = session.map(str::to_owned);
             self.drive += 1;
         }
-        let row = self.row(line, &record);
+        let row = self.row(line, &record, speed);
         self.table.rows.push(row);
     }
 
-    fn row(&self, line: u64, record: &Value) -> Result<Row, BadRow> {
+    fn row(&self, line: u64, record: &Value, speed: Option<&str>) -> Result<Row, BadRow> {
         let text = |name: &str| record.get(name).and_then(Value::as_str);
         let mut row = Row {
             row: line,
@@ -122,7 +121,7 @@ impl Tub {
         let steer = number("user/angle")?;
         let throttle =
             if record.get("user/throttle").is_some() { number("user/throttle")? } else { 0.0 };
-        let speed = self.speed.map(number).transpose()?;
+        let speed = speed.map(number).transpose()?;
         let ms = record.get("_timestamp_ms").and_then(Value::as_i64);
         let ns = ms.and_then(|ms| ms.checked_mul(1_000_000));
         let no_time = || row.bad(BadKind::NotANumber, "_timestamp_ms is missing or no number");

@@ -65,7 +65,7 @@ pub(crate) fn read(text: &str, spec: &Spec) -> Table {
     let mut rows = Vec::new();
     let mut record = StringRecord::new();
     let mut skip = spec.columns.header;
-    let mut time = spec.time;
+    let time = told(text, spec);
     let mut last_line = 0;
     loop {
         let read = reader.read_record(&mut record);
@@ -87,22 +87,25 @@ pub(crate) fn read(text: &str, spec: &Spec) -> Table {
                 continue;
             }
         }
-        if rows.is_empty() {
-            time = told(spec, time, &record);
-        }
         rows.push(row(&record, line, spec, time));
     }
     Table { rows, deleted: 0 }
 }
 
-/// If the first picture's name does not tell the time, none is expected to.
-fn told(spec: &Spec, time: Time, record: &StringRecord) -> Time {
-    let name = spec.columns.index.get(&Field::Image).and_then(|i| record.get(*i)).unwrap_or("");
-    match time {
-        Time::UdacityName if times::of_udacity(name).is_none() => Time::Column(1),
-        Time::CarilName if times::frame_of_caril(name).is_none() => Time::Column(1),
-        time => time,
+/// If most pictures' names do not tell the time, none is expected to.
+fn told(text: &str, spec: &Spec) -> Time {
+    let tells = |name: &str| match spec.time {
+        Time::Column(_) => true,
+        Time::UdacityName => times::of_udacity(name).is_some(),
+        Time::CarilName => times::frame_of_caril(name).is_some(),
+    };
+    let (mut told, mut all) = (0u64, 0u64);
+    for record in reader(text).records().filter_map(Result::ok) {
+        let name = spec.columns.index.get(&Field::Image).and_then(|i| record.get(*i));
+        told += u64::from(name.is_some_and(tells));
+        all += 1;
     }
+    if 2 * told >= all { spec.time } else { Time::Column(1) }
 }
 
 fn row(record: &StringRecord, line: u64, spec: &Spec, time: Time) -> Result<Row, BadRow> {
@@ -186,7 +189,8 @@ pub(crate) fn labels(row: &mut Row, steer: f64, scale: f64, max: f64) -> Result<
         };
         return Err(row.bad(BadKind::OutOfRange, why));
     }
-    row.steer = scaled.clamp(-1.0, 1.0) as f32;
+    // No −0.
+    row.steer = (scaled.clamp(-1.0, 1.0) + 0.0) as f32;
     Ok(())
 }
 

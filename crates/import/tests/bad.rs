@@ -14,7 +14,7 @@ fn kinds(bad: &[caril_import::BadRow]) -> Vec<(u64, BadKind)> {
     bad.iter().map(|row| (row.row, row.kind)).collect()
 }
 
-/// A csv of eleven rows, nine of them bad in their own ways.
+/// A csv of nineteen rows, fifteen of them bad in their own ways.
 fn spoiled(src: &Path) {
     for n in 0..11 {
         write(src, &format!("images/{n}.jpg"), jpeg(16, 16, n));
@@ -46,6 +46,7 @@ fn spoiled(src: &Path) {
         "10.jpg,0.1,1.1",      // 17
         "cut.png,0.1,1.2",     // 18 broken
         "/etc/passwd,0.1,1.3", // 19 missing
+        "10.jpg,0.1,1.4",      // 20
     ];
     write(src, "labels.csv", rows.join("\n"));
 }
@@ -75,10 +76,10 @@ fn every_kind_of_bad_row_is_listed_and_the_rest_imported() {
         (19, MissingPicture),
     ];
     assert_eq!(kinds(&summary.bad_rows), expected, "{:#?}", summary.bad_rows);
-    assert_eq!((summary.rows, summary.frames), (18, 3));
+    assert_eq!((summary.rows, summary.frames), (19, 4));
     assert_eq!(summary.rows, summary.frames + summary.bad.values().sum::<u64>(), "none is lost");
     let ids: Vec<u64> = frames(&out(&src)).iter().map(|(step, _)| step.frame_id.0).collect();
-    assert_eq!(ids, [2, 13, 17]);
+    assert_eq!(ids, [2, 13, 17, 20]);
     let json = serde_json::to_value(&summary).unwrap();
     assert_eq!(json["bad"]["broken_picture"], 4);
     assert_eq!(json["bad_rows"][5]["picture"], "gone.jpg");

@@ -41,7 +41,8 @@ pub fn write(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) {
 
 /// Name of the n-th picture, 100 ms after the one before.
 pub fn udacity_name(side: &str, n: u64) -> String {
-    format!("{side}_2020_02_29_23_59_{:02}_{:03}.jpg", 50 + n / 10, n % 10 * 100)
+    let (second, milli) = (n / 10, n % 10 * 100);
+    format!("{side}_2020_02_29_23_{:02}_{:02}_{milli:03}.jpg", 50 + second / 60, second % 60)
 }
 
 /// A drive of `rows` rows as Udacity's simulator on Windows leaves it, without header.
