@@ -221,9 +221,8 @@ fn sources_that_cannot_be_used_are_named() {
     says(&at("tub"), &["paths", "manifest.json"]);
     caril(&root.join("paper"), 2);
     says(&ImportOptions { format: Some(Format::Udacity), ..at("paper") }, &["driving_log.csv"]);
-    for name in [udacity_name("center", 0)] {
-        write(root, "lost/driving_log.csv", format!("{name},l,r,0,0,0,0\n"));
-    }
+    let name = udacity_name("center", 0);
+    write(root, "lost/driving_log.csv", format!("{name},l,r,0,0,0,0\n"));
     says(&at("lost"), &["1 bad", "lost"]);
     says(&ImportOptions { rate_hz: Some(0.0), ..at("lost") }, &["rate"]);
     says(&ImportOptions { fov_deg: Some(400.0), ..at("lost") }, &["field of view"]);
