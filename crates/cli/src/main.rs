@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod collect;
 mod correct;
 mod drive;
@@ -47,6 +48,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Train a policy pack from recordings
     Train(train::TrainArgs),
+    /// Measure on drives how far a pack can be believed, and write it to its card
+    Calibrate(calibrate::CalibrateArgs),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
     /// Say what is in a recording or a policy pack
@@ -66,6 +69,7 @@ fn main() -> std::process::ExitCode {
         Command::Collect(args) => collect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Correct(args) => correct::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),

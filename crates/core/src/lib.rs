@@ -18,6 +18,7 @@ mod card;
 mod command;
 mod config;
 mod fault;
+mod fields;
 mod frame;
 mod nav;
 mod prediction;
@@ -28,7 +29,8 @@ mod traits;
 pub use bins::{BIN_COUNT, BIN_WIDTH, STRAIGHT_BIN, bin_center, bin_edges, bin_of};
 pub use camera::{CameraSpec, Mount, PixelOrder};
 pub use card::{
-    Calibration, CardError, InputSpec, PACK_FORMAT, PolicyCard, PolicyInputs, TrainingFacts,
+    Calibration, CalibrationFacts, CardError, Conformal, InputSpec, PACK_FORMAT, PolicyCard,
+    PolicyInputs, TrainingFacts,
 };
 pub use command::{Command, Mode};
 pub use config::{
@@ -36,6 +38,7 @@ pub use config::{
     LongitudinalConfig, LongitudinalMode, LoopConfig, Pacing, RecordConfig,
 };
 pub use fault::{Fault, FaultSet};
+pub use fields::{Field, Number};
 pub use frame::{EgoState, EndReason, Frame, FrameId, Image, Pose, Truth};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};

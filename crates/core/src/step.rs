@@ -47,7 +47,7 @@ impl Regime {
 }
 
 /// Result of the correction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Correction {
     /// Corrected steer, normalised scale [−1, 1] of the network.
     pub steer: f32,
@@ -98,8 +98,9 @@ pub struct StageTimes {
     pub age_ns: u64,
 }
 
-/// Everything one step saw and decided, but for the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Everything one step saw and decided, but for the picture. The default is all zero, without
+/// truth.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The frame.
     pub frame_id: FrameId,
@@ -148,7 +149,7 @@ pub struct StepRecord {
 impl StepRecord {
     /// The record of a frame that an expert drove and no policy saw: the truth's steer and speed
     /// are what was asked for, there is no prediction, no fault and no advisory speed.
-    pub const fn labelled(
+    pub fn labelled(
         frame_id: FrameId,
         sim_time_ns: u64,
         ego: EgoState,
@@ -159,31 +160,20 @@ impl StepRecord {
         Self {
             frame_id,
             sim_time_ns,
-            dropped: 0,
             ego,
             nav,
             advisory_speed_mps: f32::NAN,
-            predicted: false,
-            regression: 0.0,
-            probs: [0.0; BIN_COUNT],
-            confidence: 0.0,
-            entropy_nats: 0.0,
-            neighbour_mass: 0.0,
             correction: Correction {
-                steer: 0.0,
                 regime: Regime::NoPrediction,
                 speed_cap_mps: f32::INFINITY,
-                confidence: 0.0,
-                sigma: 0.0,
+                ..Correction::default()
             },
             steer_raw: truth.expert_steer,
             steer_corrected: truth.expert_steer,
             target_speed_mps: truth.expert_speed_mps,
             command,
-            mode: Mode::Nominal,
-            faults: FaultSet::EMPTY,
             truth: Some(truth),
-            times: StageTimes { ns: [0; Stage::COUNT], age_ns: 0 },
+            ..Self::default()
         }
     }
 }

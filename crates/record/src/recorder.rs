@@ -86,7 +86,7 @@ impl Recorder {
         header: &RecordingHeader,
         config: &RecordConfig,
     ) -> Result<Self, RecordError> {
-        Self::start_with(Disk::create(path)?, header, config)
+        Self::start_with(Disk::create(path)?, header, config).map_err(|e| e.at(path))
     }
 
     /// Like [`Recorder::start`] into any sink. `flush` of the sink is called about once a second.

@@ -23,7 +23,8 @@ impl RecordingWriter {
     /// [`RecordError::Io`] or [`RecordError::Mcap`] if the file cannot be created or written,
     /// [`RecordError::Header`] if the header holds a number that is not finite.
     pub fn create(path: &Path, header: &RecordingHeader) -> Result<Self, RecordError> {
-        let log = Log::start(Disk::create(path)?, header, &RecordConfig::default())?;
+        let log = Log::start(Disk::create(path)?, header, &RecordConfig::default())
+            .map_err(|e| e.at(path))?;
         Ok(Self { log })
     }
 

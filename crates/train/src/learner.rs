@@ -11,8 +11,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::augment::ground_distances;
 use crate::batch::{Batch, Source};
-use crate::calibrate::calibrate_predictions;
-use crate::dataset::{Dataset, Sampler};
+use crate::calibrate::{calibrate_predictions, hidden_samples};
+use crate::dataset::{Dataset, Sample, Sampler};
 use crate::evaluate::{Quality, predict, quality};
 use crate::loss::Loss;
 use crate::options::{Progress, TrainError, TrainOptions, TrainSummary};
@@ -65,12 +65,15 @@ pub fn fit(
     }
     let pools = worker_pools(options.threads)?;
     let speed_scale_mps = card.inputs.speed_scale_mps.unwrap_or(1.0);
+    let distances_m = ground_distances(&card.camera, &dataset.input);
+    let hidden = hidden_samples(&held_out, dataset.input.width as usize, &distances_m);
+    let hidden: Vec<&Sample> = hidden.iter().collect();
     let source = Source {
         samples: &train,
         sampler: Sampler::new(&train),
         input: dataset.input,
         speed_scale_mps,
-        distances_m: ground_distances(&card.camera, &dataset.input),
+        distances_m,
         seed: options.seed,
         augment: options.augment,
     };
@@ -122,8 +125,11 @@ pub fn fit(
             pack.card.training.epochs = epoch;
             pack.card.training.held_out_mae = measured.mae;
             pack.card.training.held_out_accuracy = measured.accuracy;
-            if let Some(calibration) = calibrate_predictions(&predicted) {
-                pack.card.calibration = calibration;
+            let hidden = predict(&pack.net, &hidden, &dataset.input, speed_scale_mps, &pools);
+            if let Some(fitted) = calibrate_predictions(&predicted, &hidden) {
+                pack.card.calibration = fitted.calibration;
+                pack.card.conformal = Some(fitted.conformal);
+                pack.card.calibrated_on = None;
             }
             pack.save(&options.out)?;
         }
@@ -317,6 +323,7 @@ mod tests {
             sampler: Sampler::new(&samples),
             input: tiny(),
             speed_scale_mps: 15.0,
+            distances_m: vec![9.0; 20],
             seed: 3,
             augment: true,
         };

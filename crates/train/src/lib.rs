@@ -17,7 +17,9 @@ mod synthetic;
 mod train;
 
 pub use builder::{DatasetBuilder, RawFrame};
-pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
+pub use calibrate::{
+    CALIBRATION_FRAMES_MIN, Fitted, RISK_BUDGET, WRONG_ABOVE, calibrate_predictions, hidden_samples,
+};
 pub use dataset::{Dataset, Drive, Sample};
 pub use evaluate::{Predicted, Quality, predict, quality};
 pub use learner::{fit, worker_pools};
