@@ -44,7 +44,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mcap", &["caril-record"]),
     ("clap", &["caril-cli"]),
     ("roxmltree", &["caril-road"]),
-    ("csv", &["caril-import"]),
+    ("csv-core", &["caril-import"]),
     ("tar", &["caril-import"]),
     ("anyhow", &["caril-cli", "caril-train"]),
 ];

@@ -13,6 +13,7 @@ mod columns;
 mod donkey;
 mod error;
 mod layout;
+mod records;
 mod row;
 mod run;
 mod source;

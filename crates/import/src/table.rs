@@ -1,9 +1,9 @@
 //! Tables of comma-separated values, row by row; a bad row is no reason to lose the rest.
 
 use caril_core::NavCommand;
-use csv::{ReaderBuilder, StringRecord, Trim};
 
 use crate::columns::{Field, Found};
+use crate::records::{Record, Records};
 use crate::row::{BadKind, BadRow, Row, Table};
 use crate::{ImportError, times};
 
@@ -35,61 +35,17 @@ pub(crate) struct Spec {
     pub time: Time,
 }
 
-fn reader(text: &str) -> csv::Reader<&[u8]> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let line = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("");
-    let count = |c: u8| line.bytes().filter(|b| *b == c).count();
-    // A comma in a table with semicolons is somebody's decimal comma.
-    let delimiter = [b'\t', b';'].into_iter().find(|c| count(*c) > 0).unwrap_or(b',');
-    ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .delimiter(delimiter)
-        .from_reader(text.as_bytes())
-}
-
 /// The fields of the first line that is not empty.
 pub(crate) fn first_line(text: &str, key: &str) -> Result<Vec<String>, ImportError> {
-    let failed = |why: String| ImportError::Table { why, path: key.to_owned() };
-    match reader(text).records().next() {
-        None => Err(failed("the table is empty".into())),
-        Some(Err(e)) => Err(failed(e.to_string())),
-        Some(Ok(record)) => Ok(record.iter().map(str::to_owned).collect()),
-    }
+    let empty = || ImportError::Table { why: "the table is empty".into(), path: key.to_owned() };
+    Records::new(text).next().map(|record| record.fields).ok_or_else(empty)
 }
 
 /// All rows in order.
 pub(crate) fn read(text: &str, spec: &Spec) -> Table {
-    let mut reader = reader(text);
-    let mut rows = Vec::new();
-    let mut record = StringRecord::new();
-    let mut skip = spec.columns.header;
     let time = told(text, spec);
-    let mut last_line = 0;
-    loop {
-        let read = reader.read_record(&mut record);
-        let line = match (&read, record.position()) {
-            (Ok(true), Some(position)) => position.line(),
-            _ => last_line + 1,
-        };
-        last_line = line;
-        match read {
-            Ok(false) => break,
-            Ok(true) if std::mem::take(&mut skip) => continue,
-            Ok(true) => {}
-            Err(e) => {
-                let (kind, why) = (BadKind::Malformed, e.to_string());
-                rows.push(Err(BadRow { row: line, kind, why, picture: String::new() }));
-                if e.is_io_error() {
-                    break;
-                }
-                continue;
-            }
-        }
-        rows.push(row(&record, line, spec, time));
-    }
-    Table { rows, deleted: 0 }
+    let records = Records::new(text).skip(usize::from(spec.columns.header));
+    Table { rows: records.map(|record| row(&record, spec, time)).collect(), deleted: 0 }
 }
 
 /// If most pictures' names do not tell the time, none is expected to.
@@ -100,7 +56,7 @@ fn told(text: &str, spec: &Spec) -> Time {
         Time::CarilName => times::frame_of_caril(name).is_some(),
     };
     let (mut told, mut all) = (0u64, 0u64);
-    for record in reader(text).records().filter_map(Result::ok) {
+    for record in Records::new(text) {
         let name = spec.columns.index.get(&Field::Image).and_then(|i| record.get(*i));
         told += u64::from(name.is_some_and(tells));
         all += 1;
@@ -108,10 +64,10 @@ fn told(text: &str, spec: &Spec) -> Time {
     if 2 * told >= all { spec.time } else { Time::Column(1) }
 }
 
-fn row(record: &StringRecord, line: u64, spec: &Spec, time: Time) -> Result<Row, BadRow> {
+fn row(record: &Record, spec: &Spec, time: Time) -> Result<Row, BadRow> {
     let text = |field: Field| spec.columns.index.get(&field).map(|i| (*i, record.get(*i)));
     let mut row = Row {
-        row: line,
+        row: record.line,
         picture: text(Field::Image).and_then(|(_, t)| t).unwrap_or("").to_owned(),
         time_ns: None,
         drive: 0,
@@ -123,7 +79,7 @@ fn row(record: &StringRecord, line: u64, spec: &Spec, time: Time) -> Result<Row,
         position: None,
     };
     let lacks = |i: usize| {
-        let why = format!("{} fields, column {} is wanted", record.len(), i + 1);
+        let why = format!("{} fields, column {} is wanted", record.fields.len(), i + 1);
         row.bad(BadKind::Malformed, why)
     };
     if let Some((i, None)) = text(Field::Image) {
