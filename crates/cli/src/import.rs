@@ -70,6 +70,7 @@ pub enum TimeArg {
 /// rows are counted, listed and left out; then the exit code is 3.
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "caril import [OPTIONS] --out <F.mcap> [caril|udacity|donkey|csv] <SRC>",
     after_help = "Examples:\n  caril import udacity my_track/ --out track.mcap\n  caril import tub.tar --out tub.mcap            # the format is guessed\n  caril import csv run7/ --out run7.mcap --columns image=frame,steer=angle,speed=v,time=t --steer-scale -0.5\n\ndocs/import.md says what is believed of each format."
 )]
 pub struct ImportArgs {
