@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("caril-sim", &["caril-core", "caril-road"]),
     ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
     ("caril-train", &["caril-core", "caril-policy", "caril-record"]),
+    ("caril-import", &["caril-core", "caril-record"]),
     ("caril-eval", &["caril-core"]),
     (
         "caril-cli",
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-record",
             "caril-runtime",
             "caril-train",
+            "caril-import",
         ],
     ),
     ("caril-tests", &[]),
@@ -42,6 +44,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mcap", &["caril-record"]),
     ("clap", &["caril-cli"]),
     ("roxmltree", &["caril-road"]),
+    ("csv-core", &["caril-import"]),
+    ("tar", &["caril-import"]),
     ("anyhow", &["caril-cli", "caril-train"]),
 ];
 

@@ -236,7 +236,7 @@ impl<'a> Source<'a> {
 }
 
 /// The histogram as little bars.
-fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
+pub fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let top = (*histogram.iter().max().unwrap_or(&1)).max(1) as f64;
     // By square root: the turns are few and should be seen.

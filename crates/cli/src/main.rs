@@ -8,6 +8,7 @@ mod collect;
 mod correct;
 mod drive;
 mod exit;
+mod import;
 mod inspect;
 mod map;
 mod output;
@@ -43,6 +44,8 @@ enum Command {
     Map(map::MapCommand),
     /// Drive with the expert and record labelled frames
     Collect(collect::CollectArgs),
+    /// Turn recorded drives of others into our recording
+    Import(import::ImportArgs),
     /// Train a policy pack from recordings
     Train(train::TrainArgs),
     /// Measure on drives how far a pack can be believed, and write it to its card
@@ -64,6 +67,7 @@ fn main() -> std::process::ExitCode {
         Command::Sim(command) => sim::run(&command),
         Command::Map(command) => map::run(&command),
         Command::Collect(args) => collect::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Correct(args) => correct::run(&args),
