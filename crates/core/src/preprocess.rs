@@ -4,7 +4,10 @@
 //! source pixel counts (what others call antialiased bilinear). Plain f32 multiplications and
 //! additions in a fixed order: the same bits on every host, for training and for driving.
 
-use caril_core::{Image, InputSpec};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::{Image, InputSpec};
 
 /// Weights of the source pixels of one output row or column.
 #[derive(Debug, Clone)]
@@ -140,9 +143,8 @@ fn taps(source: usize, target: usize) -> Vec<Taps> {
 
 #[cfg(test)]
 mod tests {
-    use caril_core::{CounterRng, PixelOrder};
-
     use super::*;
+    use crate::{CounterRng, PixelOrder};
 
     fn spec(width: u32, height: u32) -> InputSpec {
         InputSpec {
@@ -164,8 +166,8 @@ mod tests {
 
     /// Two-dimensional sum in f64 over every source pixel.
     fn slow(image: &Image, spec: &InputSpec) -> Vec<f64> {
-        let top = (spec.crop_top * image.height as f32).round() as usize;
-        let bottom = (spec.crop_bottom * image.height as f32).round() as usize;
+        let top = libm::roundf(spec.crop_top * image.height as f32) as usize;
+        let bottom = libm::roundf(spec.crop_bottom * image.height as f32) as usize;
         let (sw, sh) = (image.width as usize, bottom - top);
         let (sx, sy) = (sw as f64 / spec.width as f64, sh as f64 / spec.height as f64);
         let tri = |d: f64, scale: f64| (1.0 - d.abs() / scale.max(1.0)).max(0.0);
