@@ -10,6 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("caril-core", &[]),
     ("caril-control", &["caril-core"]),
     ("caril-policy", &["caril-core"]),
+    ("caril-infer", &["caril-core"]),
     ("caril-road", &["caril-core"]),
     ("caril-link", &["caril-core"]),
     ("caril-record", &["caril-core"]),
