@@ -16,6 +16,9 @@ struct Taps {
     weights: Vec<f32>,
 }
 
+/// Sums that are made at the same time.
+const BLOCK: usize = 32;
+
 /// Crops and resizes images of one size; owns its buffers, so that a frame allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Preprocessor {
@@ -59,20 +62,40 @@ impl Preprocessor {
     /// Crops and resizes to RGB rows from the top, `width · height · 3` bytes. `None` if the
     /// image is not of the size that this was made for.
     pub fn rgb(&mut self, image: &Image) -> Option<&[u8]> {
+        self.rgb_inline(image)
+    }
+
+    /// [`Self::rgb`] as part of the calling function: one that is compiled for wide vectors gets
+    /// them here, and the same bits (nothing is fused, sums keep their order).
+    #[inline(always)]
+    pub fn rgb_inline(&mut self, image: &Image) -> Option<&[u8]> {
         if !self.accepts(image) {
             return None;
         }
         let channels = image.order.bytes_per_pixel();
         let offsets = image.order.rgb_offsets();
         let stride = self.size.0 as usize * channels;
-        // Rows first: whole lines of bytes side by side are what the compiler vectorises.
         for (taps, out) in self.rows.iter().zip(self.rgb.chunks_exact_mut(self.columns.len() * 3)) {
             let line = self.line.get_mut(..stride)?;
-            line.fill(0.0);
-            for (i, weight) in taps.weights.iter().enumerate() {
-                let start = (taps.first + i) * stride;
-                let source = image.data.get(start..start + stride)?;
-                for (sum, byte) in line.iter_mut().zip(source) {
+            let start = taps.first * stride;
+            let source = image.data.get(start..start + taps.weights.len() * stride)?;
+            // Rows first: neighbouring bytes side by side are what the compiler vectorises, and
+            // a block of sums stays in registers.
+            let (blocks, rest) = line.as_chunks_mut::<BLOCK>();
+            for (i, block) in blocks.iter_mut().enumerate() {
+                let mut sums = [0.0f32; BLOCK];
+                for (weight, row) in taps.weights.iter().zip(source.chunks_exact(stride)) {
+                    let bytes = row.get(i * BLOCK..).and_then(<[u8]>::first_chunk::<BLOCK>)?;
+                    for (sum, byte) in sums.iter_mut().zip(bytes) {
+                        *sum += weight * f32::from(*byte);
+                    }
+                }
+                *block = sums;
+            }
+            let done = stride - rest.len();
+            rest.fill(0.0);
+            for (weight, row) in taps.weights.iter().zip(source.chunks_exact(stride)) {
+                for (sum, byte) in rest.iter_mut().zip(row.get(done..)?) {
                     *sum += weight * f32::from(*byte);
                 }
             }
@@ -108,11 +131,12 @@ pub fn rgb_to_input(spec: &InputSpec, rgb: &[u8], out: &mut [f32]) -> Option<()>
     Some(())
 }
 
+#[inline(always)]
 fn columns<const C: usize>(taps: &[Taps], line: &[f32], offsets: [usize; 3], out: &mut [u8]) {
     let (pixels, _) = line.as_chunks::<C>();
     for (taps, out) in taps.iter().zip(out.chunks_exact_mut(3)) {
         let mut sum = [0.0f32; C];
-        let source = pixels.iter().skip(taps.first);
+        let source = pixels.get(taps.first..).unwrap_or(&[]);
         for (weight, pixel) in taps.weights.iter().zip(source) {
             for (s, p) in sum.iter_mut().zip(pixel) {
                 *s += weight * p;

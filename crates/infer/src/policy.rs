@@ -7,7 +7,7 @@ use caril_core::{
     branch_of, softmax,
 };
 
-use crate::kernel::{Isa, Program};
+use crate::kernel::{self, Isa, Program};
 use crate::net::Net;
 use crate::{InferError, pack};
 
@@ -69,7 +69,7 @@ impl CpuPolicy {
 
     /// Multiply–adds of one prediction, padding included.
     pub fn macs(&self) -> usize {
-        self.program.ops().iter().map(crate::kernel::Op::macs).sum()
+        self.program.ops().iter().map(kernel::Op::macs).sum()
     }
 
     /// The normalised image into the arena.
@@ -77,7 +77,7 @@ impl CpuPolicy {
         let spec = &self.card.input;
         let (scale, offset) = (spec.scale, spec.offset);
         let width = spec.width as usize * 3;
-        let rgb = self.preprocessor.rgb(&frame.image)?;
+        let rgb = kernel::rgb(self.program.isa(), &mut self.preprocessor, &frame.image)?;
         let arena = self.program.arena();
         for (bytes, start) in rgb.chunks_exact(width).zip(&self.rows) {
             let row = arena.get_mut(*start..*start + width)?;

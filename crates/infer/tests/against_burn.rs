@@ -18,51 +18,44 @@ fn bits(p: &Prediction) -> Vec<u32> {
     p.probs().iter().chain([&p.regression()]).map(|v| v.to_bits()).collect()
 }
 
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+fn picture(i: u64) -> caril_core::Frame {
+    frame(&camera(), i, [1, 30, 256][i as usize % 3])
 }
 
-/// Predictions of Burn and of every kernel on one and on two threads.
+/// Burn against every kernel on one and on two threads.
 fn check(architecture: Architecture, width: u32, height: u32, frames: u64) {
     let dir = tempfile::tempdir().unwrap();
     save(dir.path(), architecture, spec(architecture, width, height));
     let mut burn = BurnPolicy::load(dir.path(), Backend::Flex).unwrap();
-    let options = available().flat_map(|isa| [1, 2].map(|threads| Options { threads, isa }));
-    let mut ours: Vec<(Options, CpuPolicy)> =
-        options.map(|o| (o, CpuPolicy::load(dir.path(), o).unwrap())).collect();
-    let (mut outputs, mut fused_bits) = (Vec::new(), Vec::new());
-    for i in 0..frames {
-        let frame = frame(&camera(), i, [1, 30, 256][i as usize % 3]);
-        let want = burn.infer(&frame).unwrap();
-        let mut fused = None;
-        for (options, policy) in &mut ours {
-            let got = policy.infer(&frame).unwrap();
-            let off = difference(&got, &want);
-            assert!(off <= TOLERANCE, "{architecture:?} {options:?}: {off}");
-            assert_eq!(bits(&policy.infer(&frame).unwrap()), bits(&got), "from run to run");
-            if options.isa == Isa::Portable {
-                continue;
+    let want: Vec<Prediction> = (0..frames).map(|i| burn.infer(&picture(i)).unwrap()).collect();
+    // The pictures do make a difference, or the rest would show little.
+    let first = want[0].regression();
+    assert!(want.iter().any(|w| (w.regression() - first).abs() > 10.0 * TOLERANCE));
+    let mut fused: Option<Vec<_>> = None;
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        let mut of_one_thread = Vec::new();
+        for threads in [1, 2] {
+            let options = Options { threads, isa };
+            let mut policy = CpuPolicy::load(dir.path(), options).unwrap();
+            let mut got = Vec::new();
+            for (i, want) in (0..).zip(&want) {
+                let prediction = policy.infer(&picture(i)).unwrap();
+                let off = difference(&prediction, want);
+                assert!(off <= TOLERANCE, "{architecture:?} {options:?}: {off}");
+                got.push(bits(&prediction));
             }
-            // Fused multiply–add in the same order: all of them and any threads, the same bits.
-            assert_eq!(*fused.get_or_insert(bits(&got)), bits(&got), "{options:?}");
-        }
-        let portable: Vec<_> = ours
-            .iter_mut()
-            .filter(|(options, _)| options.isa == Isa::Portable)
-            .map(|(_, policy)| bits(&policy.infer(&frame).unwrap()))
-            .collect();
-        assert_eq!(portable[0], portable[1], "one thread and two");
-        outputs.push(want.regression());
-        fused_bits.extend(fused);
-    }
-    // The pictures do make a difference, or the above would show little.
-    assert!(outputs.iter().any(|o| (o - outputs[0]).abs() > 10.0 * TOLERANCE), "{outputs:?}");
-    // In another order the same.
-    for i in (0..frames).rev() {
-        let frame = frame(&camera(), i, [1, 30, 256][i as usize % 3]);
-        for (options, policy) in ours.iter_mut().filter(|(o, _)| o.isa != Isa::Portable) {
-            let got = bits(&policy.infer(&frame).unwrap());
-            assert_eq!(got, fused_bits[i as usize], "{options:?}");
+            for i in (0..frames).rev() {
+                let again = bits(&policy.infer(&picture(i)).unwrap());
+                assert_eq!(again, got[i as usize], "again and in another order: {options:?}");
+            }
+            if threads == 1 {
+                of_one_thread.clone_from(&got);
+            }
+            assert_eq!(got, of_one_thread, "one thread and two: {isa:?}");
+            if isa != Isa::Portable {
+                // Fused multiply–add in the same order: the same bits on all of them.
+                assert_eq!(*fused.get_or_insert(got.clone()), got, "{options:?}");
+            }
         }
     }
 }

@@ -31,13 +31,15 @@ pub use simd::LANES;
 use simd::{Portable, Simd};
 use worker::{Barrier, Worker};
 
+use caril_core::{Image, Preprocessor};
+
 use crate::InferError;
 
 /// Instruction sets that there are kernels for. AVX-512, AVX2 and NEON round alike; the portable
 /// version rounds products and sums apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F.
+    /// AVX-512 F, BW and VL.
     Avx512,
     /// AVX2 with FMA.
     Avx2,
@@ -60,7 +62,12 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && Self::Avx2.is_available()
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "aarch64")]
@@ -236,9 +243,9 @@ unsafe fn run_share(
 }
 
 /// # Safety
-/// As [`run_share`], with AVX-512F and FMA.
+/// As [`run_share`], with AVX-512 F, BW, VL, and FMA.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
 unsafe fn run_avx512(
     ops: &[Op],
     arena: Arena,
@@ -291,4 +298,32 @@ unsafe fn run_on<S: Simd>(
             barrier.wait(turn);
         }
     }
+}
+
+/// [`Preprocessor::rgb`] with the vectors of `isa`; the same bits.
+pub fn rgb<'a>(isa: Isa, preprocessor: &'a mut Preprocessor, image: &Image) -> Option<&'a [u8]> {
+    if !isa.is_available() {
+        return None;
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: it is available.
+        Isa::Avx512 => unsafe { rgb_avx512(preprocessor, image) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: it is available.
+        Isa::Avx2 => unsafe { rgb_avx2(preprocessor, image) },
+        _ => preprocessor.rgb(image),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+fn rgb_avx512<'a>(preprocessor: &'a mut Preprocessor, image: &Image) -> Option<&'a [u8]> {
+    preprocessor.rgb_inline(image)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn rgb_avx2<'a>(preprocessor: &'a mut Preprocessor, image: &Image) -> Option<&'a [u8]> {
+    preprocessor.rgb_inline(image)
 }

@@ -11,6 +11,9 @@ use super::{Isa, Op, run_share};
 /// How often the worker looks for work before it sleeps: some tens of microseconds, so that
 /// frames in a row find it awake and 20 frames a second cost nothing in between.
 const SPINS: u32 = 20_000;
+/// How often a thread looks for the other one before it gives its core away each time: some
+/// microseconds, more than two halves of an operation differ by.
+const PATIENCE: u32 = 2_000;
 /// Threads that run a program when there is a worker.
 const PARTS: usize = 2;
 
@@ -42,7 +45,7 @@ impl Barrier {
         // Wrapping difference: as good as new after the count has wrapped.
         while (self.arrived.load(Ordering::Acquire).wrapping_sub(*turn) as isize) < 0 {
             spins += 1;
-            if spins.is_multiple_of(SPINS) {
+            if spins > PATIENCE {
                 // The other thread may be waiting for this very core.
                 thread::yield_now();
             }
