@@ -18,4 +18,4 @@ mod tensors;
 
 pub use error::InferError;
 pub use kernel::Isa;
-pub use policy::{CpuPolicy, Options};
+pub use policy::{CpuPolicy, Options, StageTime};

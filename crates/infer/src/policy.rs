@@ -1,6 +1,7 @@
 //! A policy pack on the CPU executor, behind the `Policy` trait.
 
 use std::path::Path;
+use std::time::Instant;
 
 use caril_core::{
     BIN_COUNT, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError, Preprocessor,
@@ -25,6 +26,17 @@ impl Default for Options {
     fn default() -> Self {
         Self { threads: 1, isa: Isa::best() }
     }
+}
+
+/// What one stage of a prediction took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageTime {
+    /// Kind of the stage: `input` (preprocessing), `conv` (dense layers too), `depthwise`, ….
+    pub name: &'static str,
+    /// Its multiply–adds, channels of padding included.
+    pub macs: usize,
+    /// Nanoseconds.
+    pub ns: u64,
 }
 
 /// A network that drives: from camera frame to prediction without an allocation.
@@ -70,6 +82,17 @@ impl CpuPolicy {
     /// Multiply–adds of one prediction, padding included.
     pub fn macs(&self) -> usize {
         self.program.ops().iter().map(kernel::Op::macs).sum()
+    }
+
+    /// Times of the stages of one prediction on this thread, for benches. Allocates.
+    pub fn profile(&mut self, frame: &Frame) -> Vec<StageTime> {
+        let start = Instant::now();
+        let _ = self.input(frame);
+        let first = StageTime { name: "input", macs: 0, ns: start.elapsed().as_nanos() as u64 };
+        let ns = self.program.profile(branch_of(frame.nav));
+        let stage =
+            |(op, ns): (&kernel::Op, u64)| StageTime { name: op.name(), macs: op.macs(), ns };
+        [first].into_iter().chain(self.program.ops().iter().zip(ns).map(stage)).collect()
     }
 
     /// The normalised image into the arena.

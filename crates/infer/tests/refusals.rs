@@ -68,8 +68,10 @@ fn weights_that_overflow_are_a_fault_on_every_kernel() {
     card.input = spec(Architecture::PilotNet, 40, 16);
     let mut net = Net::new(Architecture::PilotNet, &card.input, 3, &Device::flex());
     let Net::PilotNet(pilot) = &mut net else { unreachable!() };
-    // Sums of +∞ and −∞ behind this: NaN, which a ReLU must not hide.
-    pilot.stem.weight = Param::from_tensor(pilot.stem.weight.val() * 1e38);
+    // Overflow to infinities, then sums of +∞ and −∞: NaN, which a ReLU must not hide.
+    for conv in [&mut pilot.stem].into_iter().chain(&mut pilot.convs[..1]) {
+        conv.weight = Param::from_tensor(conv.weight.val() * 1e30);
+    }
     Pack { card, net }.save(dir.path()).unwrap();
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         let mut policy = CpuPolicy::load(dir.path(), Options { threads: 1, isa }).unwrap();

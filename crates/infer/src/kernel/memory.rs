@@ -57,14 +57,6 @@ impl Arena {
         Self { start, len }
     }
 
-    pub(super) fn start(self) -> *mut f32 {
-        self.start
-    }
-
-    pub(super) fn len(self) -> usize {
-        self.len
-    }
-
     /// # Safety
     /// `offset` is at most the arena's length.
     #[inline(always)]

@@ -29,7 +29,7 @@ pub use memory::{Aligned, Share};
 pub use pooling::{MaxPool, Mean};
 pub use simd::LANES;
 use simd::{Portable, Simd};
-use worker::{Barrier, Worker};
+use worker::Worker;
 
 use caril_core::{Image, Preprocessor};
 
@@ -127,6 +127,16 @@ impl Op {
         }
     }
 
+    /// Its kind.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Conv(_) => "conv",
+            Self::Depthwise(_) => "depthwise",
+            Self::MaxPool(_) => "max pool",
+            Self::Mean(_) => "mean",
+        }
+    }
+
     /// Multiply–adds of one run; 0 for pooling.
     pub fn macs(&self) -> usize {
         match self {
@@ -198,6 +208,19 @@ impl Program {
         self.isa
     }
 
+    /// Runs the operations one by one on this thread; nanoseconds of each.
+    pub fn profile(&mut self, variant: usize) -> Vec<u64> {
+        let arena = Arena::new(self.arena.as_mut_slice());
+        let timed = |op: &Op| {
+            let start = std::time::Instant::now();
+            let op = std::slice::from_ref(op);
+            // SAFETY: as in `run`.
+            unsafe { run_share(op, self.isa, arena, variant, Share::WHOLE) };
+            start.elapsed().as_nanos() as u64
+        };
+        self.ops.iter().map(timed).collect()
+    }
+
     /// Runs all operations; of weights in several variants the one given.
     pub fn run(&mut self, variant: usize) {
         let values = self.arena.as_mut_slice();
@@ -208,36 +231,29 @@ impl Program {
                 Some(worker) => worker.run(values, variant),
                 None => {
                     let arena = Arena::new(values);
-                    run_share(&self.ops, self.isa, arena, variant, Share::WHOLE, None);
+                    run_share(&self.ops, self.isa, arena, variant, Share::WHOLE);
                 }
             }
         }
     }
 }
 
-/// Runs one thread's share of all operations, meeting the other thread after each.
+/// Runs one share of operations.
 ///
 /// # Safety
 /// `isa` is available, every operation's spans lie within `arena` and do not overlap, and only the
 /// shares of this run touch the arena.
-unsafe fn run_share(
-    ops: &[Op],
-    isa: Isa,
-    arena: Arena,
-    variant: usize,
-    share: Share,
-    meet: Option<(&Barrier, &mut usize)>,
-) {
+unsafe fn run_share(ops: &[Op], isa: Isa, arena: Arena, variant: usize, share: Share) {
     // SAFETY: the caller's promise.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => run_avx512(ops, arena, variant, share, meet),
+            Isa::Avx512 => run_avx512(ops, arena, variant, share),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => run_avx2(ops, arena, variant, share, meet),
+            Isa::Avx2 => run_avx2(ops, arena, variant, share),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => run_on::<neon::Neon>(ops, arena, variant, share, meet),
-            _ => run_on::<Portable>(ops, arena, variant, share, meet),
+            Isa::Neon => run_on::<neon::Neon>(ops, arena, variant, share),
+            _ => run_on::<Portable>(ops, arena, variant, share),
         }
     }
 }
@@ -246,30 +262,18 @@ unsafe fn run_share(
 /// As [`run_share`], with AVX-512 F, BW, VL, and FMA.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-unsafe fn run_avx512(
-    ops: &[Op],
-    arena: Arena,
-    variant: usize,
-    share: Share,
-    meet: Option<(&Barrier, &mut usize)>,
-) {
+unsafe fn run_avx512(ops: &[Op], arena: Arena, variant: usize, share: Share) {
     // SAFETY: the caller's promise.
-    unsafe { run_on::<x86::Avx512>(ops, arena, variant, share, meet) }
+    unsafe { run_on::<x86::Avx512>(ops, arena, variant, share) }
 }
 
 /// # Safety
 /// As [`run_share`], with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2(
-    ops: &[Op],
-    arena: Arena,
-    variant: usize,
-    share: Share,
-    meet: Option<(&Barrier, &mut usize)>,
-) {
+unsafe fn run_avx2(ops: &[Op], arena: Arena, variant: usize, share: Share) {
     // SAFETY: the caller's promise.
-    unsafe { run_on::<x86::Avx2>(ops, arena, variant, share, meet) }
+    unsafe { run_on::<x86::Avx2>(ops, arena, variant, share) }
 }
 
 /// Inlined into a function with the features of `S`, so that the vectors stay in registers.
@@ -277,13 +281,7 @@ unsafe fn run_avx2(
 /// # Safety
 /// As [`run_share`], with the instruction set of `S`.
 #[inline(always)]
-unsafe fn run_on<S: Simd>(
-    ops: &[Op],
-    arena: Arena,
-    variant: usize,
-    share: Share,
-    mut meet: Option<(&Barrier, &mut usize)>,
-) {
+unsafe fn run_on<S: Simd>(ops: &[Op], arena: Arena, variant: usize, share: Share) {
     for op in ops {
         // SAFETY: the caller's promise.
         unsafe {
@@ -293,9 +291,6 @@ unsafe fn run_on<S: Simd>(
                 Op::MaxPool(op) => op.run::<S>(arena, share),
                 Op::Mean(op) => op.run::<S>(arena, share),
             }
-        }
-        if let Some((barrier, turn)) = &mut meet {
-            barrier.wait(turn);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The second thread: starts once, spins for a moment after each frame, then sleeps.
+//!
+//! Both threads take pieces of the operation at hand until none is left. A worker that sleeps or
+//! has lost its core costs nothing but its help: the first thread does all pieces that nobody has
+//! taken. Who does which piece does not change a bit.
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::memory::{Arena, Share};
@@ -11,45 +15,75 @@ use super::{Isa, Op, run_share};
 /// How often the worker looks for work before it sleeps: some tens of microseconds, so that
 /// frames in a row find it awake and 20 frames a second cost nothing in between.
 const SPINS: u32 = 20_000;
-/// How often a thread looks for the other one before it gives its core away each time: some
-/// microseconds, more than two halves of an operation differ by.
+/// How often the first thread looks for the worker's last piece before it gives its core away.
 const PATIENCE: u32 = 2_000;
-/// Threads that run a program when there is a worker.
-const PARTS: usize = 2;
+/// Pieces of an operation: more than threads, so that a late one still finds some.
+const PIECES: usize = 4;
 
 /// What the two threads share. One run at a time.
 struct Shared {
     ops: Arc<[Op]>,
     isa: Isa,
-    /// Number of the newest run.
-    run: AtomicUsize,
+    /// What to do next: see [`Ticket`].
+    ticket: AtomicU64,
+    /// Pieces of the operation at hand that are done.
+    done: AtomicUsize,
     arena: AtomicPtr<f32>,
     len: AtomicUsize,
     variant: AtomicUsize,
-    barrier: Barrier,
     stop: AtomicBool,
 }
 
-/// Where both threads meet after each operation. The count only ever grows.
-#[derive(Default)]
-pub(super) struct Barrier {
-    arrived: AtomicUsize,
+/// Number of the step (bits 32 and up, rising from operation to operation and run to run, so that
+/// an old ticket never comes again), operation (bits 8 to 31) and next piece (bits 0 to 7).
+#[derive(Clone, Copy)]
+struct Ticket(u64);
+
+impl Ticket {
+    const fn new(step: u64, op: u64, piece: u64) -> Self {
+        Self((step << 32) | ((op & 0xFF_FFFF) << 8) | piece)
+    }
+    const fn op(self) -> usize {
+        (self.0 >> 8) as usize & 0xFF_FFFF
+    }
+    const fn piece(self) -> usize {
+        self.0 as usize & 0xFF
+    }
 }
 
-impl Barrier {
-    /// `turn` is the caller's own count of what all threads have done, from 0.
-    pub(super) fn wait(&self, turn: &mut usize) {
-        *turn = turn.wrapping_add(PARTS);
-        self.arrived.fetch_add(1, Ordering::AcqRel);
-        let mut spins = 0u32;
-        // Wrapping difference: as good as new after the count has wrapped.
-        while (self.arrived.load(Ordering::Acquire).wrapping_sub(*turn) as isize) < 0 {
-            spins += 1;
-            if spins > PATIENCE {
-                // The other thread may be waiting for this very core.
-                thread::yield_now();
+impl Shared {
+    /// Does pieces of the operation at hand until none is left; whether it did any.
+    ///
+    /// # Safety
+    /// As [`Worker::run`].
+    unsafe fn help(&self) -> bool {
+        let mut helped = false;
+        loop {
+            let ticket = Ticket(self.ticket.load(Ordering::Acquire));
+            if ticket.piece() >= PIECES {
+                return helped;
             }
-            std::hint::spin_loop();
+            let Some(op) = self.ops.get(ticket.op()..=ticket.op()) else { return helped };
+            // Read before the piece is taken: while it is not, they may belong to another run,
+            // and the exchange fails. Once it is, the run cannot end before it is done.
+            let start = self.arena.load(Ordering::Relaxed);
+            let len = self.len.load(Ordering::Relaxed);
+            let variant = self.variant.load(Ordering::Relaxed);
+            let next = ticket.0 + 1;
+            let taken =
+                self.ticket.compare_exchange(ticket.0, next, Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_err() {
+                continue;
+            }
+            // SAFETY: the caller's promise: the first thread lends this memory until all pieces
+            // are done.
+            unsafe {
+                let arena = Arena::from_raw(start, len);
+                let share = Share { part: ticket.piece(), parts: PIECES };
+                run_share(op, self.isa, arena, variant, share);
+            }
+            self.done.fetch_add(1, Ordering::Release);
+            helped = true;
         }
     }
 }
@@ -58,7 +92,7 @@ impl Barrier {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    turn: usize,
+    step: u64,
 }
 
 impl Worker {
@@ -66,75 +100,77 @@ impl Worker {
         let shared = Arc::new(Shared {
             ops,
             isa,
-            run: AtomicUsize::new(0),
+            ticket: AtomicU64::new(Ticket::new(0, 0, PIECES as u64).0),
+            done: AtomicUsize::new(0),
             arena: AtomicPtr::new(ptr::null_mut()),
             len: AtomicUsize::new(0),
             variant: AtomicUsize::new(0),
-            barrier: Barrier::default(),
             stop: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
         let thread =
             thread::Builder::new().name("caril-infer".into()).spawn(move || work(&theirs))?;
-        Ok(Self { shared, thread: Some(thread), turn: 0 })
+        Ok(Self { shared, thread: Some(thread), step: 0 })
     }
 
     /// Runs all operations on this thread and the worker; both are done when it returns.
     ///
     /// # Safety
-    /// As [`run_share`], for both shares.
+    /// As [`run_share`], for all shares.
     pub(super) unsafe fn run(&mut self, values: &mut [f32], variant: usize) {
         let shared = &*self.shared;
-        let arena = Arena::new(values);
-        shared.arena.store(arena.start(), Ordering::Relaxed);
-        shared.len.store(arena.len(), Ordering::Relaxed);
+        shared.arena.store(values.as_mut_ptr(), Ordering::Relaxed);
+        shared.len.store(values.len(), Ordering::Relaxed);
         shared.variant.store(variant, Ordering::Relaxed);
-        shared.run.fetch_add(1, Ordering::Release);
+        for op in 0..shared.ops.len() as u64 {
+            self.step += 1;
+            shared.done.store(0, Ordering::Relaxed);
+            shared.ticket.store(Ticket::new(self.step, op, 0).0, Ordering::Release);
+            if op == 0 {
+                self.wake();
+            }
+            // SAFETY: the caller's promise; this does not return before all pieces are done.
+            unsafe { shared.help() };
+            let mut spins = 0u32;
+            while shared.done.load(Ordering::Acquire) < PIECES {
+                spins += 1;
+                if spins > PATIENCE {
+                    // The worker may be waiting for this very core.
+                    thread::yield_now();
+                }
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
-        let share = Share { part: 0, parts: PARTS };
-        let meet = Some((&shared.barrier, &mut self.turn));
-        // SAFETY: the caller's promise; the worker has the other share.
-        unsafe { run_share(&shared.ops, shared.isa, arena, variant, share, meet) }
     }
 }
 
 fn work(shared: &Shared) {
-    let (mut seen, mut turn) = (0usize, 0usize);
-    loop {
-        let mut spins = 0;
-        while shared.run.load(Ordering::Acquire) == seen {
-            if spins < SPINS {
-                spins += 1;
-                std::hint::spin_loop();
-            } else {
-                thread::park();
-            }
+    let mut spins = 0;
+    while !shared.stop.load(Ordering::Acquire) {
+        // SAFETY: the promise made to `Worker::run`, without which there is no ticket.
+        if unsafe { shared.help() } {
+            spins = 0;
+        } else if spins < SPINS {
+            spins += 1;
+            std::hint::spin_loop();
+        } else {
+            thread::park();
+            spins = 0;
         }
-        if shared.stop.load(Ordering::Acquire) {
-            return;
-        }
-        seen = seen.wrapping_add(1);
-        let start = shared.arena.load(Ordering::Relaxed);
-        let len = shared.len.load(Ordering::Relaxed);
-        // SAFETY: `Worker::run` borrows the memory until both threads have met after the last
-        // operation.
-        let arena = unsafe { Arena::from_raw(start, len) };
-        let variant = shared.variant.load(Ordering::Relaxed);
-        let share = Share { part: 1, parts: PARTS };
-        let meet = Some((&shared.barrier, &mut turn));
-        // SAFETY: the promise made to `Worker::run`.
-        unsafe { run_share(&shared.ops, shared.isa, arena, variant, share, meet) }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.shared.run.fetch_add(1, Ordering::Release);
+        self.wake();
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             // It cannot have panicked in a way that anybody could still be told of.
             let _ = thread.join();
         }
