@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-core",
             "caril-control",
             "caril-policy",
+            "caril-infer",
             "caril-road",
             "caril-sim",
             "caril-link",
