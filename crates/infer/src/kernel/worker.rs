@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::memory::{Arena, Share};
 use super::{Isa, Op, run_share};
@@ -31,6 +32,8 @@ struct Shared {
     arena: AtomicPtr<f32>,
     len: AtomicUsize,
     variant: AtomicUsize,
+    /// Set by the worker when it has started.
+    ready: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -105,11 +108,16 @@ impl Worker {
             arena: AtomicPtr::new(ptr::null_mut()),
             len: AtomicUsize::new(0),
             variant: AtomicUsize::new(0),
+            ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
         let thread =
             thread::Builder::new().name("caril-infer".into()).spawn(move || work(&theirs))?;
+        // A thread allocates while it starts: not later, when frames come.
+        while !shared.ready.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
         Ok(Self { shared, thread: Some(thread), step: 0 })
     }
 
@@ -151,6 +159,9 @@ impl Worker {
 }
 
 fn work(shared: &Shared) {
+    // The first time sets things up.
+    thread::park_timeout(Duration::ZERO);
+    shared.ready.store(true, Ordering::Release);
     let mut spins = 0;
     while !shared.stop.load(Ordering::Acquire) {
         // SAFETY: the promise made to `Worker::run`, without which there is no ticket.
