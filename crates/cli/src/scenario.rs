@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, Pacing, PolicyCard};
+use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
+use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
@@ -76,18 +77,22 @@ pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
     Ok(Pack::load_card(&pack_dir(name)?)?)
 }
 
+/// A pack ready to drive, whatever runs it.
+pub type AnyPolicy = Box<dyn Policy>;
+
 /// Loads a pack ready to drive.
 ///
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
-pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<BurnPolicy> {
+pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
+    let dir = pack_dir(name)?;
     let backend = match backend {
-        BackendArg::Cpu => Backend::Cpu,
+        BackendArg::Cpu => return Ok(Box::new(CpuPolicy::load(&dir, Options::default())?)),
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
     };
-    Ok(BurnPolicy::load(&pack_dir(name)?, backend)?)
+    Ok(Box::new(BurnPolicy::load(&dir, backend)?))
 }
 
 /// Weather by name.
