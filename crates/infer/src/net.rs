@@ -25,6 +25,9 @@ pub struct Net {
     pub output: usize,
 }
 
+/// Describes one architecture for an input of `[height, width]` pixels.
+type Build = fn([usize; 2], &mut Tensors, Isa) -> Result<Net, String>;
+
 impl Net {
     /// Describes the network of an architecture with the tensors of a file.
     ///
@@ -37,12 +40,11 @@ impl Net {
         isa: Isa,
     ) -> Result<Self, String> {
         let size = [input.height as usize, input.width as usize];
-        let (prefix, build): (_, fn(_, &mut Tensors, Isa) -> Result<Self, String>) =
-            match architecture {
-                Architecture::PilotNet => ("PilotNet", pilotnet::build),
-                Architecture::EfficientNetLite0 => ("EfficientNetLite0", efficientnet::build),
-                Architecture::ResNet50 => ("ResNet50", resnet::build),
-            };
+        let (prefix, build): (_, Build) = match architecture {
+            Architecture::PilotNet => ("PilotNet", pilotnet::build),
+            Architecture::EfficientNetLite0 => ("EfficientNetLite0", efficientnet::build),
+            Architecture::ResNet50 => ("ResNet50", resnet::build),
+        };
         let mut tensors = Tensors::new(all, prefix);
         let net = build(size, &mut tensors, isa)?;
         tensors.finish()?;
