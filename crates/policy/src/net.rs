@@ -19,7 +19,7 @@ pub struct NetInput {
     pub image: Tensor<4>,
     /// `[batch, 1]`, speed / `speed_scale_mps`; ignored by the backbones that take no speed.
     pub speed: Tensor<2>,
-    /// `[batch, BRANCHES]`, one-hot of [`branch_of`]; ignored likewise.
+    /// `[batch, BRANCHES]`, one-hot of [`branch_of`](caril_core::branch_of); ignored likewise.
     pub branch: Tensor<2>,
 }
 
