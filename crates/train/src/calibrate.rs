@@ -289,7 +289,7 @@ mod tests {
             "{wrong} {}",
             kept.len()
         );
-        assert!(c.mass_floor > mass(&hidden[90]) && c.mass_floor < c.mass_enter, "{c:?}");
+        assert!(c.mass_floor > mass(&hidden[10]) && c.mass_floor < c.mass_enter, "{c:?}");
         assert!(c.mass_exit > c.mass_enter, "{c:?}");
     }
 
