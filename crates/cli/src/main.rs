@@ -7,6 +7,7 @@ mod calibrate;
 mod collect;
 mod correct;
 mod drive;
+mod eval;
 mod exit;
 mod inspect;
 mod map;
@@ -47,6 +48,9 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure on drives how far a pack can be believed, and write it to its card
     Calibrate(calibrate::CalibrateArgs),
+    /// Evaluate a pack on recorded frames, or a driven path against a reference
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
     /// Say what is in a recording or a policy pack
@@ -66,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Command::Collect(args) => collect::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),
