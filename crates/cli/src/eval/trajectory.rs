@@ -91,7 +91,7 @@ pub fn run(args: &TrajectoryArgs) -> anyhow::Result<Exit> {
 
 fn measure(reference: &[Point], driven: &[Point], spacing: f64) -> anyhow::Result<Found> {
     let (s, points) = if spacing > 0.0 {
-        let points = |curve| Ok::<_, caril_eval::Error>(resample(curve, spacing)?.len());
+        let points = |curve: &[Point]| Ok::<_, caril_eval::Error>(resample(curve, spacing)?.len());
         (similarity(reference, driven, spacing)?, [points(reference)?, points(driven)?])
     } else {
         let s = Similarity {

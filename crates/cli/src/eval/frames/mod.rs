@@ -380,7 +380,7 @@ impl Found {
 fn best(figures: &Figures) -> Option<&'static str> {
     let found = figures.failure.signals.iter().filter_map(|s| Some((s.auroc?, s.name)));
     found
-        .fold(None, |best: Option<(f64, &str)>, s| match best {
+        .fold(None, |best: Option<(f64, &'static str)>, s| match best {
             Some(b) if b.0 >= s.0 => Some(b),
             _ => Some(s),
         })

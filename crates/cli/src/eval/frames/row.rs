@@ -105,7 +105,7 @@ pub fn rows(
     let config = |mode| CorrectionConfig { mode, ..CorrectionConfig::default() };
     let modes = [config(CorrectionMode::Calibrated), config(CorrectionMode::Paper)];
     let (mut state, mut drive) = (CorrectionState::default(), None);
-    let row = |(mark, said): (&FrameMark, &Said)| {
+    let row = |(mark, said): (&FrameMark, &Said)| -> anyhow::Result<Row> {
         let told =
             || format!("pack {}: no usable prediction of frame {}", card.name, mark.frame_id);
         let (p, m) = (&said.as_is, &said.mirrored);
