@@ -8,8 +8,11 @@
 mod collect;
 mod drive;
 mod hash;
+mod noise;
 mod pipeline;
 mod stats;
+#[cfg(test)]
+mod testing;
 pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
