@@ -1,10 +1,11 @@
 //! `report.html` of `eval frames`: one file without any reference to the outside.
 
+use caril_eval::confidence::SteerErrors;
 use serde_json::Value;
 
 use super::figure::{opt_cell, percent, summary_sections};
 use super::measure::Figures;
-use super::row::{CONTROLLER, PLAIN, Row};
+use super::row::{CONTROLLER, PLAIN, Row, SIGNAL_NAMES};
 use super::worst::{Pictures, Worst, row};
 use super::{Found, Measured, Role, best};
 use crate::report::html::{escape, num, picture_uri, signed};
@@ -114,25 +115,30 @@ fn detection(f: &Figures) -> String {
     )
 }
 
-fn overview(found: &Found) -> String {
+/// Pack, data and then some cells, for every pack on every data set.
+fn lines(found: &Found, cells: impl Fn(&Figures) -> String) -> String {
     let line = |m: &Measured| {
-        let f = &m.figures;
-        let steer = |name: &str, value: fn(&caril_eval::confidence::SteerErrors) -> f64| {
-            opt_cell(f.steer.get(name).map(value), 4)
-        };
-        let all = f.groups.get("all");
-        let coverage = all.and_then(|g| g.conformal).map_or("–".into(), |c| percent(c.coverage));
-        let (before, after) = (&f.calibration.before, &f.calibration.after);
-        let arrow = |a: f64, b: f64| format!("<td>{} → {}</td>", num(a, 3), num(b, 3));
         let role = found.sets.get(m.set).map_or("", |s| match s.role {
             Role::Clean => "",
             Role::Shifted => "<small>shifted</small>",
         });
+        format!(
+            "<tr><th>{}</th><th>{}{role}</th>{}</tr>",
+            escape(found.policy(m.policy)),
+            escape(found.set(m.set)),
+            cells(&m.figures)
+        )
+    };
+    found.measured.iter().map(line).collect()
+}
+
+fn overview(found: &Found) -> String {
+    let right = lines(found, |f| {
+        let steer =
+            |name: &str, value: fn(&SteerErrors) -> f64| opt_cell(f.steer.get(name).map(value), 4);
         [
             format!(
-                "<tr><th>{}</th><th>{}{role}</th><td>{}</td><td>{}</td><td>{}</td>",
-                escape(found.policy(m.policy)),
-                escape(found.set(m.set)),
+                "<td>{}</td><td>{}</td><td>{}</td>",
                 f.frames,
                 percent(f.classes.accuracy),
                 percent(f.classes.accuracy_within_one),
@@ -142,23 +148,34 @@ fn overview(found: &Found) -> String {
             steer("straight", |e| e.mae),
             steer("turn", |e| e.mae),
             format!("<td>{}</td>", percent(f.failure.share)),
+        ]
+        .concat()
+    });
+    let sure = lines(found, |f| {
+        let (before, after) = (&f.calibration.before, &f.calibration.after);
+        let arrow = |a: f64, b: f64| format!("<td>{} → {}</td>", num(a, 3), num(b, 3));
+        let interval = f.groups.get("all").and_then(|g| g.conformal);
+        [
             arrow(before.ece, after.ece),
             arrow(before.ace, after.ace),
             arrow(before.brier, after.brier),
             arrow(before.nll, after.nll),
-            format!("<td>{coverage}</td></tr>"),
+            format!("<td>{}</td>", interval.map_or("–".to_owned(), |c| percent(c.coverage))),
+            opt_cell(interval.map(|c| c.mean_width), 4),
         ]
         .concat()
-    };
-    let rows: String = found.measured.iter().map(line).collect();
+    });
     format!(
-        "<section><h2>Packs and data side by side</h2><div class=\"card\"><table><thead><tr>\
-         <th>pack</th><th>data</th><td>frames</td><td>class</td><td>±1 class</td><td>MAE</td>\
-         <td>RMSE</td><td>MAE straight</td><td>MAE turn</td><td>wrong</td><td>ECE</td><td>ACE</td>\
-         <td>Brier</td><td>NLL</td><td>covered</td></tr></thead><tbody>{rows}</tbody></table>\
-         <p class=\"note\">Steers on the pack’s normalised scale; straight and turn by the expert’s \
-         steer. A frame is wrong where |regression − expert| is above {}. Arrows: before → after \
-         the card’s temperature. Covered: inside the conformal interval.</p></div></section>\n",
+        "<section><h2>Is it right?</h2><div class=\"card\"><table><thead><tr><th>pack</th>\
+         <th>data</th><td>frames</td><td>class</td><td>±1 class</td><td>MAE</td><td>RMSE</td>\
+         <td>MAE straight</td><td>MAE turn</td><td>wrong</td></tr></thead><tbody>{right}</tbody>\
+         </table><p class=\"note\">Steers on the pack’s normalised scale; straight and turn by the \
+         expert’s steer. A frame is wrong where |regression − expert| is above {}.</p></div>\
+         </section>\n<section><h2>Can its probabilities be believed?</h2><div class=\"card\">\
+         <table><thead><tr><th>pack</th><th>data</th><td>ECE</td><td>ACE</td><td>Brier</td>\
+         <td>NLL</td><td>covered</td><td>width</td></tr></thead><tbody>{sure}</tbody></table>\
+         <p class=\"note\">Before → after the card’s temperature. Covered: share of frames inside \
+         the card’s conformal interval, and its mean width.</p></div></section>\n",
         num(found.measured.first().map_or(0.0, |m| m.figures.failure.wrong_above.into()), 2)
     )
 }
@@ -168,25 +185,26 @@ fn shifts(found: &Found) -> String {
     if found.shifts.is_empty() {
         return String::new();
     }
-    let names = super::row::SIGNAL_NAMES.map(|(n, _)| format!("<td>{n}</td>")).concat();
-    let line = |s: &super::Shift| {
-        let most = s.auroc.iter().copied().fold(0.0, f64::max);
-        let cell = |v: f64| {
+    let head = |s: &super::Shift| {
+        format!("<td>{}<br>{}</td>", escape(found.policy(s.policy)), escape(found.set(s.set)))
+    };
+    let heads: String = found.shifts.iter().map(head).collect();
+    let line = |(i, (name, says)): (usize, &(&str, &str))| {
+        let cell = |s: &super::Shift| {
+            let most = s.auroc.iter().copied().fold(0.0, f64::max);
+            let v = s.auroc.get(i).copied().unwrap_or(f64::NAN);
             let class = if v == most { " class=\"best\"" } else { "" };
             format!("<td{class}>{}</td>", num(v, 3))
         };
-        format!(
-            "<tr><th>{}</th><th>{}</th>{}</tr>",
-            escape(found.policy(s.policy)),
-            escape(found.set(s.set)),
-            s.auroc.map(cell).concat()
-        )
+        let own = if i == CONTROLLER { " class=\"own\"" } else { "" };
+        let cells: String = found.shifts.iter().map(cell).collect();
+        format!("<tr{own}><th>{name}<small>{says}</small></th>{cells}</tr>")
     };
-    let rows: String = found.shifts.iter().map(line).collect();
+    let rows: String = SIGNAL_NAMES.iter().enumerate().map(line).collect();
     format!(
         "<section><h2>Does it notice that the world has changed?</h2><div class=\"card\"><table>\
-         <thead><tr><th>pack</th><th>shifted data</th>{names}</tr></thead><tbody>{rows}</tbody>\
-         </table><p class=\"note\">AUROC of telling a shifted frame from a clean one by one \
+         <thead><tr><th>signal</th>{heads}</tr></thead><tbody>{rows}</tbody></table>\
+         <p class=\"note\">AUROC of telling a frame of the shifted data from a clean one by one \
          signal alone; 0.5 is chance.</p></div></section>\n"
     )
 }
