@@ -30,7 +30,8 @@ fn text(path: &Path) -> String {
 fn collect(folder: &Path, name: &str, extra: &[&str]) -> PathBuf {
     let out = folder.join(name);
     let path = text(&out);
-    let mut args = vec!["collect", "--map", "town_blocks", "--frames", "60", "--out", &path];
+    let mut args =
+        vec!["collect", "--map", "town_blocks", "--frames", "60", "--every", "1", "--out", &path];
     args.extend_from_slice(extra);
     let output = caril(&args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

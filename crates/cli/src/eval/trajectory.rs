@@ -26,7 +26,7 @@ pub struct TrajectoryArgs {
     #[arg(value_name = "B.csv")]
     driven: PathBuf,
     /// Distance between the points that are compared, metres; 0 takes them as they are
-    #[arg(long, default_value_t = SPACING_M, value_name = "M")]
+    #[arg(long, default_value_t = SPACING_M, value_name = "M", allow_negative_numbers = true)]
     spacing: f64,
     /// Names of the two columns, if they are others
     #[arg(long, value_name = "X,Y")]

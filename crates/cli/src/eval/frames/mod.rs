@@ -45,7 +45,7 @@ pub struct FramesArgs {
     #[arg(long, value_name = "F.jsonl")]
     predictions: Option<PathBuf>,
     /// |regression − expert| above which a frame is wrong
-    #[arg(long, default_value_t = WRONG_ABOVE, value_name = "STEER")]
+    #[arg(long, default_value_t = WRONG_ABOVE, value_name = "STEER", allow_negative_numbers = true)]
     wrong_above: f32,
     /// Also recordings of another camera than the pack's
     #[arg(long)]
