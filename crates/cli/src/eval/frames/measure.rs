@@ -206,7 +206,7 @@ fn failure(rows: &[&Row], wrong_above: f32) -> Result<Failure> {
         let confidence = confidence(rows, i);
         let doubt: Vec<f64> = confidence.iter().map(|c| -c).collect();
         Ok(SignalFigures {
-            name: *name,
+            name: name,
             auroc: defined(auroc(&doubt, &wrong))?,
             aupr: defined(average_precision(&doubt, &wrong))?,
             fpr95: defined(fpr_at_95_tpr(&doubt, &wrong))?,
