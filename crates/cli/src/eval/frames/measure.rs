@@ -202,11 +202,11 @@ fn failure(rows: &[&Row], wrong_above: f32) -> Result<Failure> {
     let error: Vec<f64> = rows.iter().map(|r| r.error().into()).collect();
     let wrong: Vec<bool> = rows.iter().map(|r| r.error() > wrong_above).collect();
     let loss: Vec<f64> = wrong.iter().map(|w| f64::from(u8::from(*w))).collect();
-    let of = |(i, (name, _)): (usize, &(&'static str, &str))| -> Result<SignalFigures> {
+    let of = |(i, &(name, _)): (usize, &(&'static str, &str))| -> Result<SignalFigures> {
         let confidence = confidence(rows, i);
         let doubt: Vec<f64> = confidence.iter().map(|c| -c).collect();
         Ok(SignalFigures {
-            name: name,
+            name,
             auroc: defined(auroc(&doubt, &wrong))?,
             aupr: defined(average_precision(&doubt, &wrong))?,
             fpr95: defined(fpr_at_95_tpr(&doubt, &wrong))?,
