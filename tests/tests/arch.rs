@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-runtime",
             "caril-train",
             "caril-import",
+            "caril-eval",
         ],
     ),
     ("caril-tests", &[]),

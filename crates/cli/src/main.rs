@@ -7,6 +7,7 @@ mod calibrate;
 mod collect;
 mod correct;
 mod drive;
+mod eval;
 mod exit;
 mod import;
 mod inspect;
@@ -50,6 +51,9 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure on drives how far a pack can be believed, and write it to its card
     Calibrate(calibrate::CalibrateArgs),
+    /// Evaluate a pack on recorded frames, or a driven path against a reference
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
     /// Say what is in a recording or a policy pack
@@ -70,6 +74,7 @@ fn main() -> std::process::ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),
