@@ -10,14 +10,15 @@ use serde_json::Value;
 const LAYERS: &[(&str, &[&str])] = &[
     ("caril-core", &[]),
     ("caril-control", &["caril-core"]),
-    ("caril-policy", &["caril-core"]),
-    ("caril-infer", &["caril-core"]),
+    ("caril-pack", &["caril-core"]),
+    ("caril-policy", &["caril-core", "caril-pack"]),
+    ("caril-infer", &["caril-core", "caril-pack"]),
     ("caril-road", &["caril-core"]),
     ("caril-link", &["caril-core"]),
     ("caril-record", &["caril-core"]),
     ("caril-sim", &["caril-core", "caril-road"]),
     ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
-    ("caril-train", &["caril-core", "caril-policy", "caril-record"]),
+    ("caril-train", &["caril-core", "caril-eval", "caril-pack", "caril-policy", "caril-record"]),
     ("caril-import", &["caril-core", "caril-record"]),
     ("caril-eval", &["caril-core"]),
     (

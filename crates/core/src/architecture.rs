@@ -16,6 +16,17 @@ pub const fn branch_of(nav: NavCommand) -> usize {
     }
 }
 
+/// EfficientNet-Lite0's stages: kernel, stride, expansion, channels out, repeats.
+pub const EFFICIENTNET_LITE0_STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+];
+
 /// Name of a backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Architecture {

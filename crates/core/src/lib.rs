@@ -28,7 +28,7 @@ mod rng;
 mod step;
 mod traits;
 
-pub use architecture::{Architecture, BRANCHES, branch_of, softmax};
+pub use architecture::{Architecture, BRANCHES, EFFICIENTNET_LITE0_STAGES, branch_of, softmax};
 pub use bins::{BIN_COUNT, BIN_WIDTH, STRAIGHT_BIN, bin_center, bin_edges, bin_of};
 pub use camera::{CameraSpec, Mount, PixelOrder};
 pub use card::{

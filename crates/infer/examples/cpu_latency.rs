@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::prelude::Device;
-use caril_core::{CameraSpec, CounterRng, Frame, Policy, Preprocessor};
+use caril_core::{CameraSpec, CounterRng, Frame, Policy, PolicyCard, Preprocessor};
 use caril_infer::{CpuPolicy, Isa, Options};
-use caril_policy::{Architecture, Backend, BurnPolicy, Net, Pack, new_card};
+use caril_policy::{Architecture, Backend, BurnPolicy, Net, Pack};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = match arg(0).and_then(Architecture::from_name) {
         None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default")),
         Some(architecture) => {
-            let card = new_card("latency", architecture, &CameraSpec::PAPER);
+            let card = PolicyCard::new("latency", architecture, &CameraSpec::PAPER);
             let net = Net::new(architecture, &card.input, 1, &Device::flex());
             Pack { card, net }.save(folder.path())?;
             folder.path().to_owned()

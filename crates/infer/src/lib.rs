@@ -3,7 +3,7 @@
 //! * [`CpuPolicy`] – a pack behind [`caril_core::Policy`]: from camera frame to prediction.
 //! * [`Options`], [`Isa`] – threads and kernels.
 //!
-//! How it is made: `pack` reads and checks a pack, `tensors` takes its tensors out (folding
+//! How it is made: `bpk` reads the tensors of a pack, `tensors` takes them out (folding
 //! BatchNorm), `net` describes a backbone as layers, `build` places their maps in one arena and
 //! rearranges weights, and `kernel` runs the resulting list of operations.
 
@@ -12,7 +12,6 @@ mod build;
 mod error;
 mod kernel;
 mod net;
-mod pack;
 mod policy;
 mod tensors;
 

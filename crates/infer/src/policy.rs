@@ -7,10 +7,11 @@ use caril_core::{
     BIN_COUNT, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError, Preprocessor,
     branch_of, softmax,
 };
+use caril_pack::{PackError, WEIGHTS_FILE};
 
 use crate::kernel::{self, Isa, Program};
 use crate::net::Net;
-use crate::{InferError, pack};
+use crate::{InferError, bpk};
 
 /// How the executor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +59,12 @@ impl CpuPolicy {
     /// # Errors
     /// [`InferError`], naming the first thing that is wrong.
     pub fn load(dir: &Path, options: Options) -> Result<Self, InferError> {
-        let (card, architecture, tensors) = pack::load(dir)?;
+        let (card, architecture, bytes) = caril_pack::load(dir)?;
+        let path = || dir.join(WEIGHTS_FILE);
+        let tensors =
+            bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;
         let net = Net::new(architecture, &card.input, tensors, options.isa).map_err(|detail| {
-            let path = dir.join(pack::WEIGHTS_FILE);
-            InferError::Tensors { architecture: architecture.name(), detail, path }
+            PackError::Tensors { architecture: architecture.name(), detail, path: path() }
         })?;
         let program = Program::new(net.ops, net.len, options.isa, options.threads)?;
         let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();

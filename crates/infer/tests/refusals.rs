@@ -8,11 +8,11 @@ use std::path::Path;
 use burn::module::Param;
 use burn::prelude::*;
 use burn::store::{BurnpackStore, ModuleSnapshot as _};
-use caril_core::{CameraSpec, CardError, CounterRng, Fault, Frame, Policy as _};
+use caril_core::{CameraSpec, CardError, CounterRng, Fault, Frame, Policy as _, PolicyCard};
 use caril_infer::{CpuPolicy, InferError, Isa, Options};
-use caril_policy::{Architecture, CARD_FILE, Net, Pack, WEIGHTS_FILE, new_card};
+use caril_pack::PackError;
+use caril_policy::{Architecture, CARD_FILE, Net, Pack, WEIGHTS_FILE};
 use common::{camera, frame, save, spec};
-use sha2::{Digest as _, Sha256};
 
 fn small(dir: &Path) {
     save(dir, Architecture::PilotNet, spec(Architecture::PilotNet, 40, 16));
@@ -31,10 +31,8 @@ fn edit_card(dir: &Path, from: &str, to: &str) {
 
 /// Puts other weights into a pack, and their hash into its card.
 fn replace_weights(dir: &Path, bytes: &[u8]) {
-    fs::write(dir.join(WEIGHTS_FILE), bytes).unwrap();
     let mut card = Pack::load_card(dir).unwrap();
-    card.weights_sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-    Pack::save_card(&card, dir).unwrap();
+    caril_pack::save(&mut card, bytes, dir).unwrap();
 }
 
 #[test]
@@ -64,7 +62,7 @@ fn frames_that_do_not_fit_are_faults() {
 #[test]
 fn weights_that_overflow_are_a_fault_on_every_kernel() {
     let dir = tempfile::tempdir().unwrap();
-    let mut card = new_card("huge", Architecture::PilotNet, &camera());
+    let mut card = PolicyCard::new("huge", Architecture::PilotNet, &camera());
     card.input = spec(Architecture::PilotNet, 40, 16);
     let mut net = Net::new(Architecture::PilotNet, &card.input, 3, &Device::flex());
     let Net::PilotNet(pilot) = &mut net else { unreachable!() };
@@ -99,27 +97,27 @@ fn options_that_cannot_be() {
 fn packs_that_do_not_fit() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    assert!(matches!(load_error(dir), InferError::Io { .. }));
+    assert!(matches!(load_error(dir), InferError::Pack(PackError::Io { .. })));
     small(dir);
     edit_card(dir, "format = 1", "format = 7");
     assert!(matches!(
         load_error(dir),
-        InferError::Card { source: CardError::Format { got: 7 }, .. }
+        InferError::Pack(PackError::Card { source: CardError::Format { got: 7 }, .. })
     ));
     edit_card(dir, "format = 7", "format = 1");
     edit_card(dir, "\"pilotnet\"", "\"alexnet\"");
-    assert!(matches!(load_error(dir), InferError::Architecture { .. }));
+    assert!(matches!(load_error(dir), InferError::Pack(PackError::Architecture { .. })));
     edit_card(dir, "\"alexnet\"", "\"resnet50\"");
-    assert!(matches!(load_error(dir), InferError::Inputs { .. }), "takes no nav");
+    assert!(matches!(load_error(dir), InferError::Pack(PackError::Inputs { .. })), "takes no nav");
     edit_card(dir, "\"resnet50\"", "\"pilotnet\"");
     edit_card(dir, "width = 40", "width = 80");
     let error = load_error(dir);
-    assert!(matches!(&error, InferError::Tensors { .. }), "{error}");
+    assert!(matches!(&error, InferError::Pack(PackError::Tensors { .. })), "{error}");
     assert!(error.to_string().contains("PilotNet.features.weight: expected shape"), "{error}");
     assert!(error.to_string().ends_with(WEIGHTS_FILE), "path last: {error}");
     edit_card(dir, "width = 80", "width = 40");
     edit_card(dir, "steer_scale", "steer_gain");
-    assert!(matches!(load_error(dir), InferError::CardSyntax { .. }));
+    assert!(matches!(load_error(dir), InferError::Pack(PackError::CardSyntax { .. })));
 }
 
 #[test]
@@ -131,7 +129,7 @@ fn weights_that_are_not_these() {
     let mut other = bytes.clone();
     *other.last_mut().unwrap() ^= 1;
     fs::write(dir.join(WEIGHTS_FILE), &other).unwrap();
-    assert!(matches!(load_error(dir), InferError::Hash { .. }));
+    assert!(matches!(load_error(dir), InferError::Pack(PackError::Hash { .. })));
     // Cut off or changed, with a card that agrees: the decoder has to notice.
     let mut rng = CounterRng::new(1, 1);
     for i in 0..300u64 {
@@ -148,7 +146,10 @@ fn weights_that_are_not_these() {
         replace_weights(dir, &broken);
         let result = CpuPolicy::load(dir, Options::default());
         // A flipped bit may hit a number that nobody reads; a short file is always noticed.
-        assert!(i > 60 || matches!(result, Err(InferError::Weights { .. })), "{i}");
+        assert!(
+            i > 60 || matches!(result, Err(InferError::Pack(PackError::Weights { .. }))),
+            "{i}"
+        );
     }
 }
 
@@ -175,7 +176,10 @@ fn tensors_too_few_too_many_or_not_finite() {
     write(&net);
     assert!(load_error(dir).to_string().contains("PilotNet.features.weight holds a weight that"));
     write(&Net::new(Architecture::EfficientNetLite0, &card.input, 3, &Device::flex()));
-    assert!(matches!(load_error(dir), InferError::Tensors { architecture: "pilotnet", .. }));
+    assert!(matches!(
+        load_error(dir),
+        InferError::Pack(PackError::Tensors { architecture: "pilotnet", .. })
+    ));
     write(&network());
     CpuPolicy::load(dir, Options::default()).unwrap();
 }

@@ -5,7 +5,6 @@
 //! * [`BurnPolicy`] – a pack behind [`caril_core::Policy`].
 
 mod backend;
-mod error;
 mod init;
 pub mod net;
 mod pack;
@@ -13,7 +12,7 @@ mod policy;
 
 pub use backend::Backend;
 pub use caril_core::{Architecture, BRANCHES, Preprocessor, branch_of, rgb_to_input, softmax};
-pub use error::PackError;
+pub use caril_pack::{CARD_FILE, PackError, WEIGHTS_FILE};
 pub use net::{Net, NetInput, NetOutput};
-pub use pack::{CARD_FILE, Pack, WEIGHTS_FILE, new_card};
+pub use pack::Pack;
 pub use policy::BurnPolicy;

@@ -1,20 +1,12 @@
 //! EfficientNet-Lite0: `caril_policy::net::EfficientNetLite0` is the reference.
 
+use caril_core::EFFICIENTNET_LITE0_STAGES;
+
 use super::{Net, heads};
 use crate::build::{Activation, Builder, Pad};
 use crate::kernel::Isa;
 use crate::tensors::Tensors;
 
-/// Kernel, stride, expansion, channels out, repeats of each stage.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-];
 const EPSILON: f64 = 1e-3;
 const STEM: usize = 32;
 const HEAD: usize = 1280;
@@ -29,12 +21,12 @@ pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String>
     let image = b.image(size, Pad::same(size, 3, 2));
     let size = image.windows(3, 2);
     // The first block does not expand: its depthwise convolution reads the stem's map.
-    let (kernel, stride, ..) = STAGES[0];
+    let (kernel, stride, ..) = EFFICIENTNET_LITE0_STAGES[0];
     let mut x = b.map(size, STEM, Pad::same(size, kernel, stride));
     let stem = t.conv_norm("conv_stem", "bn0", [STEM, 3, 3], EPSILON)?;
     b.conv((&image, &x), &stem, 2, relu6, false);
     let (mut channels, mut block) = (STEM, 0);
-    for (kernel, stride, expansion, out, repeats) in STAGES {
+    for (kernel, stride, expansion, out, repeats) in EFFICIENTNET_LITE0_STAGES {
         for i in 0..repeats {
             let stride = if i == 0 { stride } else { 1 };
             let name = format!("blocks.{block}");

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::prelude::*;
-use caril_core::{CameraSpec, CounterRng, Frame, InputSpec, NavCommand};
-use caril_policy::{Architecture, Net, Pack, new_card};
+use caril_core::{CameraSpec, CounterRng, Frame, InputSpec, NavCommand, PolicyCard};
+use caril_policy::{Architecture, Net, Pack};
 
 pub fn camera() -> CameraSpec {
     CameraSpec { width: 96, height: 64, ..CameraSpec::PAPER }
@@ -40,7 +40,7 @@ pub fn spec(architecture: Architecture, width: u32, height: u32) -> InputSpec {
 
 /// Saves a pack with random weights.
 pub fn save(dir: &Path, architecture: Architecture, input: InputSpec) {
-    let mut card = new_card("test", architecture, &camera());
+    let mut card = PolicyCard::new("test", architecture, &camera());
     card.input = input;
     let net = Net::new(architecture, &card.input, 3, &Device::flex());
     let net = net.map(&mut Shake { tensor: 0 });
