@@ -9,7 +9,7 @@ SCALE=0.6 # The tightest turns of the maps need a steer of 0.6; the paper's 1/4 
 WEATHER=ClearNoon,CloudyNoon,ClearNoon,WetNoon,ClearNoon,ClearSunset,ClearNoon,WetCloudyNoon
 mkdir -p "$WORK"
 cargo build --release -p caril-cli
-cargo run --release -q -p caril-road --example draw_maps -- "$WORK/towns" --random 10
+cargo run --release -q -p caril-road --example draw_maps -- "$WORK/towns" --random 1 10
 export WORK SCALE WEATHER
 
 # Lines of "map frames every seed name more…", two at a time.

@@ -1,5 +1,5 @@
 //! Draws the maps of this repository: `cargo run --release -p caril-road --example draw_maps -- maps`;
-//! with `--random N`, N towns drawn by lot for training instead.
+//! with `--random FROM TO`, towns and countryside drawn by lot from these seeds instead.
 
 mod build;
 mod random;
@@ -414,8 +414,9 @@ fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let nets: Vec<Net> = match arguments.get(1).map(String::as_str) {
         Some("--random") => {
-            let towns = arguments.get(2).and_then(|n| n.parse().ok()).expect("--random N");
-            (1..=towns).map(random::town).collect()
+            let seed = |i: usize| arguments.get(i).and_then(|n| n.parse::<u64>().ok());
+            let (from, to) = seed(2).zip(seed(3)).expect("--random FROM TO");
+            (from..=to).flat_map(|seed| [random::town(seed), random::country(seed)]).collect()
         }
         _ => vec![town_blocks(), winding_suburb(), hilly_fast(), harbour_town(), valley_road()],
     };
