@@ -29,6 +29,6 @@ dagger winding_suburb 3500 22
 dagger hilly_fast 2000 23
 data=()
 for map in "${maps[@]}"; do data+=("$WORK/$map.mcap" "$WORK/${map}_dagger.mcap"); done
-caril train --data "${data[@]}" --resume "$WORK/round0" --name default --out "$WORK/default" \
+caril train --data "${data[@]}" --from "$WORK/round0" --name default --out "$WORK/default" \
   --steer-scale 0.5 --epochs 4 --lr 5e-4 --seed 2
 echo "copy $WORK/default to weights/default to ship it"

@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod bench_train;
 mod collect;
 mod correct;
 mod drive;
@@ -48,7 +49,7 @@ enum Command {
     Correct(correct::CorrectArgs),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
-    /// Measure a stage: step, sim or link
+    /// Measure a stage: step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }

@@ -4,6 +4,7 @@ pub mod augment;
 pub mod batch;
 
 mod balance;
+mod bench;
 mod builder;
 mod calibrate;
 mod checkpoint;
@@ -28,6 +29,7 @@ mod synthetic;
 mod train;
 
 pub use balance::Balance;
+pub use bench::{TrainBench, bench_train};
 pub use builder::{DatasetBuilder, RawFrame};
 pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
 pub use checkpoint::CHECKPOINT_FILE;
