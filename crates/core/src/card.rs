@@ -78,6 +78,53 @@ impl Default for Calibration {
     }
 }
 
+/// Split-conformal intervals (Vovk; Lei et al. 2018): in every group the expert's steer lies within
+/// regression ± half-width in a share of `level` of frames like those it was made from. Groups are
+/// made of what is known while driving.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conformal {
+    /// Share of frames that the interval covers, (0, 1).
+    pub level: f32,
+    /// A frame is a turn where |regression| is above this, normalised steer.
+    pub turn_above: f32,
+    /// A frame is fast at and above this, m/s.
+    pub fast_above_mps: f32,
+    /// Half-widths, normalised steer: [straight, turn][slow, fast].
+    pub half_width: [[f32; 2]; 2],
+}
+
+impl Conformal {
+    /// Index of a frame's group into `half_width`: (turn, fast).
+    pub fn group(&self, regression: f32, speed_mps: f32) -> (usize, usize) {
+        (
+            usize::from(regression.abs() > self.turn_above),
+            usize::from(speed_mps >= self.fast_above_mps),
+        )
+    }
+
+    /// Half-width of a frame's interval, normalised steer.
+    pub fn half_width_of(&self, regression: f32, speed_mps: f32) -> f32 {
+        let (turn, fast) = self.group(regression, speed_mps);
+        self.half_width.get(turn).and_then(|g| g.get(fast)).copied().unwrap_or(f32::INFINITY)
+    }
+}
+
+/// What the calibration was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationFacts {
+    /// The command that made it.
+    pub command: String,
+    /// sha256 of every recording used, in order.
+    pub data_sha256: Vec<String>,
+    /// Frames used.
+    pub frames: u64,
+    /// Share of frames that may be wrong (steer more than 0.1 off, normalised) without being
+    /// corrected.
+    pub risk_budget: f32,
+}
+
 /// Where the weights come from.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +169,12 @@ pub struct PolicyCard {
     pub bin_edges: Vec<f32>,
     /// Calibration.
     pub calibration: Calibration,
+    /// Prediction intervals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<Conformal>,
+    /// Where the calibration comes from; absent if training made it from its held-out drives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_on: Option<CalibrationFacts>,
     /// Where the weights come from.
     pub training: TrainingFacts,
     /// sha256 of the weights file, lower-case hex.
@@ -214,6 +267,17 @@ impl PolicyCard {
                 && unit(c.mass_exit),
             "calibration masses",
             "0 ≤ floor ≤ enter ≤ exit ≤ 1",
+        )?;
+        check(
+            self.conformal.as_ref().is_none_or(|c| {
+                c.level > 0.0
+                    && c.level < 1.0
+                    && c.turn_above >= 0.0
+                    && c.fast_above_mps >= 0.0
+                    && c.half_width.as_flattened().iter().all(|w| *w >= 0.0)
+            }),
+            "conformal",
+            "a level between 0 and 1 and half-widths of 0 or more",
         )
     }
 

@@ -28,7 +28,8 @@ mod traits;
 pub use bins::{BIN_COUNT, BIN_WIDTH, STRAIGHT_BIN, bin_center, bin_edges, bin_of};
 pub use camera::{CameraSpec, Mount, PixelOrder};
 pub use card::{
-    Calibration, CardError, InputSpec, PACK_FORMAT, PolicyCard, PolicyInputs, TrainingFacts,
+    Calibration, CalibrationFacts, CardError, Conformal, InputSpec, PACK_FORMAT, PolicyCard,
+    PolicyInputs, TrainingFacts,
 };
 pub use command::{Command, Mode};
 pub use config::{

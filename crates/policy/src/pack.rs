@@ -42,6 +42,8 @@ pub fn new_card(name: &str, architecture: Architecture, camera: &CameraSpec) -> 
         steer_scale: PolicyCard::PAPER_STEER_SCALE,
         bin_edges: PolicyCard::standard_bin_edges(),
         calibration: Calibration::default(),
+        conformal: None,
+        calibrated_on: None,
         training: TrainingFacts::default(),
         weights_sha256: String::new(),
     }

@@ -24,14 +24,7 @@ pub fn ground_distances(camera: &CameraSpec, input: &InputSpec) -> Vec<f32> {
 /// unsure where nothing is to be seen.
 pub fn augment(rgb: &mut [u8], width: usize, distances_m: &[f32], rng: &mut CounterRng) {
     if rng.uniform() < 0.15 {
-        match (rng.uniform() * 3.0) as u32 {
-            0 => fog(rgb, width, distances_m, rng),
-            1 => blots(rgb, width, rng),
-            _ => {
-                flatten(rgb, rng);
-                noise(rgb, rng.range(30.0, 140.0), rng);
-            }
-        }
+        hide(rgb, width, distances_m, rng);
     }
     tone(rgb, rng);
     if rng.uniform() < 0.25 {
@@ -42,6 +35,18 @@ pub fn augment(rgb: &mut [u8], width: usize, distances_m: &[f32], rng: &mut Coun
     }
     if rng.uniform() < 0.35 {
         noise(rgb, rng.range(2.0, 24.0), rng);
+    }
+}
+
+/// Hides more or less of a picture: fog, blots, or noise over little contrast.
+pub fn hide(rgb: &mut [u8], width: usize, distances_m: &[f32], rng: &mut CounterRng) {
+    match (rng.uniform() * 3.0) as u32 {
+        0 => fog(rgb, width, distances_m, rng),
+        1 => blots(rgb, width, rng),
+        _ => {
+            flatten(rgb, rng);
+            noise(rgb, rng.range(30.0, 140.0), rng);
+        }
     }
 }
 

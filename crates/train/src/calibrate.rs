@@ -1,48 +1,73 @@
 //! Calibration: what held-out drives say about how far the two heads can be believed.
 
-use caril_core::{Calibration, Prediction, bin_of};
+use caril_core::{Calibration, Conformal, CounterRng, Prediction, bin_of};
 
+use crate::augment::hide;
+use crate::dataset::Sample;
 use crate::evaluate::Predicted;
 
 /// Fewest predictions that a calibration is made from.
 pub const CALIBRATION_FRAMES_MIN: usize = 50;
 
+/// |regression − expert| above this counts as wrong, normalised steer.
+pub const WRONG_ABOVE: f32 = 0.1;
+/// Share of wrong frames that is accepted among those that are not corrected.
+pub const RISK_BUDGET: f64 = 0.01;
+
+/// What a fit gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fitted {
+    /// For the correction.
+    pub calibration: Calibration,
+    /// Prediction intervals, from clean frames.
+    pub conformal: Conformal,
+}
+
 /// Fits every value of a card's calibration. `None` if there are fewer than
-/// [`CALIBRATION_FRAMES_MIN`] predictions or one is not finite.
+/// [`CALIBRATION_FRAMES_MIN`] `clean` predictions or one is not finite.
 ///
-/// * Temperature: least negative log likelihood of the expert's class (golden section).
-/// * The thresholds on the calibrated mass of argmax ± 1 are quantiles over clean frames: 5 %
-///   engage the correction, it lets go above the 15 % quantile, and the floor is the 0.2 %
-///   quantile. Both are capped (0.9, 0.95) so that a network that is sure of everything it was
-///   shown does not engage on noise in the fourth digit.
-/// * Variances by moments: a line (gain, floor) through the squared errors of the less and of the
-///   more uncertain half for the class mean; for the regression its RMS error in the surer half,
-///   and the gain that makes the overall mean square right.
-pub fn calibrate_predictions(predicted: &[Predicted]) -> Option<Calibration> {
-    if predicted.len() < CALIBRATION_FRAMES_MIN {
+/// `hidden` are predictions of the same drives with pictures that hide the road (see
+/// [`hidden_samples`]): without them nothing would be known about doubt, because on clean frames of
+/// drives like those trained on hardly anything is wrong.
+///
+/// * Temperature: least negative log likelihood of the expert's class on clean frames (golden
+///   section).
+/// * `mass_enter`: the lowest calibrated mass of argmax ± 1 such that of all frames, clean and
+///   hidden, at or above it at most [`RISK_BUDGET`] are wrong (more than [`WRONG_ABOVE`] off), but
+///   at most 5 % of clean frames fall below it. `mass_exit`: the same for half the budget and 15 %.
+///   `mass_floor`: of frames at or below it half are wrong.
+/// * Variances by moments over all frames: a line (gain, floor) through the squared errors of the
+///   less and of the more uncertain half for the class mean; for the regression its RMS error in
+///   the surer half, and the gain that makes the overall mean square right.
+pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Option<Fitted> {
+    if clean.len() < CALIBRATION_FRAMES_MIN {
         return None;
     }
-    let temperature = temperature(predicted);
-    let mut frames = Vec::with_capacity(predicted.len());
-    for p in predicted {
+    let temperature = temperature(clean);
+    let conformal = conformal(clean);
+    let errors = |p: &Predicted| {
         let q = Prediction::new(p.regression, p.probs(temperature)).ok()?;
-        frames.push(FrameErrors {
+        Some(FrameErrors {
             mass: q.neighbour_mass(),
             variance: q.class_variance(),
             class_square: square(q.class_mean() - p.steer),
             regression_square: square(p.regression - p.steer),
-        });
-    }
-    frames.sort_by(|a, b| a.mass.total_cmp(&b.mass));
-    let quantile = |share: f32| {
-        let at = (share * frames.len() as f32) as usize;
-        frames.get(at.min(frames.len() - 1)).map_or(0.0, |f| f.mass)
+        })
     };
-    let mass_enter = quantile(0.05).min(0.9);
-    let mass_exit = quantile(0.15).clamp(mass_enter, 0.95);
-    let mass_floor = quantile(0.002).min(0.8 * mass_enter);
+    let clean: Vec<FrameErrors> = clean.iter().map(errors).collect::<Option<_>>()?;
+    let mut frames: Vec<FrameErrors> = hidden.iter().map(errors).collect::<Option<_>>()?;
+    frames.extend(clean.iter().copied());
+    frames.sort_by(|a, b| b.mass.total_cmp(&a.mass));
+    let quantile = |share: f32| {
+        let mut masses: Vec<f32> = clean.iter().map(|f| f.mass).collect();
+        masses.sort_by(f32::total_cmp);
+        masses.get((share * masses.len() as f32) as usize).copied().unwrap_or(0.0)
+    };
+    let mass_enter = lowest_within(&frames, RISK_BUDGET).min(quantile(0.05)).max(MASS_MIN);
+    let mass_exit = lowest_within(&frames, 0.5 * RISK_BUDGET).min(quantile(0.15)).max(mass_enter);
+    let mass_floor = half_wrong(&frames).min(0.9 * mass_enter);
 
-    let sure = frames.get(frames.len() / 2..)?;
+    let sure = frames.get(..frames.len() / 2)?;
     let sure_square = mean(sure, |f| f.regression_square);
     let all_square = mean(&frames, |f| f.regression_square);
     let all_variance = mean(&frames, |f| f.variance).max(1e-9);
@@ -54,7 +79,7 @@ pub fn calibrate_predictions(predicted: &[Predicted]) -> Option<Calibration> {
     let (e0, e1) = (mean(low, |f| f.class_square), mean(high, |f| f.class_square));
     let gain = ((e1 - e0) / (v1 - v0).max(1e-9)).clamp(0.0, 20.0);
     let floor = (e0 - gain * v0).max(1e-5);
-    Some(Calibration {
+    let calibration = Calibration {
         temperature,
         regression_sigma: sigma as f32,
         regression_variance_gain: ((all_square - sigma * sigma) / all_variance).clamp(0.0, 20.0)
@@ -64,14 +89,89 @@ pub fn calibrate_predictions(predicted: &[Predicted]) -> Option<Calibration> {
         mass_enter,
         mass_exit,
         mass_floor,
-    })
+    };
+    Some(Fitted { calibration, conformal })
 }
 
+/// Groups with fewer frames take the quantile of all.
+const GROUP_FRAMES_MIN: usize = 50;
+
+/// The ⌈(n + 1) · level⌉-th smallest |regression − expert| of every group.
+fn conformal(clean: &[Predicted]) -> Conformal {
+    let mut c =
+        Conformal { level: 0.9, turn_above: 0.2, fast_above_mps: 6.0, half_width: [[0.0; 2]; 2] };
+    let quantile = |mut errors: Vec<f32>| {
+        errors.sort_by(f32::total_cmp);
+        let rank = (f64::from(c.level) * (errors.len() + 1) as f64).ceil() as usize;
+        errors.get(rank.clamp(1, errors.len().max(1)) - 1).copied().unwrap_or(1.0)
+    };
+    let error = |p: &Predicted| (p.regression - p.steer).abs();
+    let all = quantile(clean.iter().map(error).collect());
+    let mut half_width = [[all; 2]; 2];
+    for (turn, row) in half_width.iter_mut().enumerate() {
+        for (fast, width) in row.iter_mut().enumerate() {
+            let of_group = |p: &&Predicted| c.group(p.regression, p.speed_mps) == (turn, fast);
+            let errors: Vec<f32> = clean.iter().filter(of_group).map(error).collect();
+            if errors.len() >= GROUP_FRAMES_MIN {
+                *width = quantile(errors);
+            }
+        }
+    }
+    c.half_width = half_width;
+    c
+}
+
+/// A network that is wrong nowhere still engages below this.
+const MASS_MIN: f32 = 0.3;
+
+/// The lowest mass down to which at most `budget` of the frames are wrong; `frames` by falling
+/// mass. 1 if already the surest are wrong too often.
+fn lowest_within(frames: &[FrameErrors], budget: f64) -> f32 {
+    let (mut lowest, mut wrong) = (1.0, 0.0);
+    for (i, f) in frames.iter().enumerate() {
+        wrong += f64::from(f.wrong());
+        if wrong <= budget * (i + 1) as f64 {
+            lowest = f.mass;
+        }
+    }
+    lowest
+}
+
+/// The highest mass at or below which at least half of the frames are wrong; `frames` by falling
+/// mass.
+fn half_wrong(frames: &[FrameErrors]) -> f32 {
+    let (mut highest, mut wrong) = (0.0, 0.0);
+    for (i, f) in frames.iter().rev().enumerate() {
+        wrong += f64::from(f.wrong());
+        if wrong >= 0.5 * (i + 1) as f64 {
+            highest = f.mass;
+        }
+    }
+    highest
+}
+
+/// Every fourth sample with most of its picture hidden, for [`calibrate_predictions`].
+pub fn hidden_samples(samples: &[&Sample], width: usize, distances_m: &[f32]) -> Vec<Sample> {
+    let hide = |(i, sample): (usize, &&Sample)| {
+        let mut hidden = (*sample).clone();
+        hide(&mut hidden.rgb, width, distances_m, &mut CounterRng::new(0x6869_6465, i as u64));
+        hidden
+    };
+    samples.iter().step_by(4).enumerate().map(hide).collect()
+}
+
+#[derive(Debug, Clone, Copy)]
 struct FrameErrors {
     mass: f32,
     variance: f32,
     class_square: f32,
     regression_square: f32,
+}
+
+impl FrameErrors {
+    fn wrong(&self) -> bool {
+        self.regression_square > WRONG_ABOVE * WRONG_ABOVE
+    }
 }
 
 fn square(x: f32) -> f32 {
@@ -114,7 +214,7 @@ fn temperature(predicted: &[Predicted]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use caril_core::{BIN_COUNT, CounterRng, bin_center};
+    use caril_core::{BIN_COUNT, bin_center};
     use caril_policy::softmax;
 
     use super::*;
@@ -136,7 +236,7 @@ mod tests {
                 });
                 let steer = bin_center(class.unwrap_or(BIN_COUNT - 1));
                 let regression = steer + 0.05 * rng.normal() as f32;
-                Predicted { regression, logits, steer }
+                Predicted { regression, logits, steer, speed_mps: 5.0 }
             })
             .collect()
     }
@@ -144,7 +244,7 @@ mod tests {
     #[test]
     fn recovers_a_known_temperature() {
         for t in [0.5, 1.0, 2.5] {
-            let c = calibrate_predictions(&drawn(t, 4000)).unwrap();
+            let c = calibrate_predictions(&drawn(t, 4000), &[]).unwrap().calibration;
             assert!((c.temperature / t - 1.0).abs() < 0.1, "{t}: {}", c.temperature);
             // The class mean's squared error is its own variance, plus nothing.
             assert!((c.class_variance_gain - 1.0).abs() < 0.25, "{t}: {c:?}");
@@ -156,7 +256,7 @@ mod tests {
     #[test]
     fn at_most_a_twentieth_of_clean_frames_engage() {
         let predicted = drawn(1.5, 2000);
-        let c = calibrate_predictions(&predicted).unwrap();
+        let c = calibrate_predictions(&predicted, &[]).unwrap().calibration;
         let engaged = predicted.iter().filter(|p| {
             let q = Prediction::new(p.regression, p.probs(c.temperature)).unwrap();
             q.neighbour_mass() < c.mass_enter
@@ -166,10 +266,69 @@ mod tests {
     }
 
     #[test]
+    fn engages_where_more_would_be_wrong_than_the_budget_allows() {
+        // Sure and right; unsure and, the less sure the more often, wrong.
+        let make = |sharp: f32, wrong: bool| {
+            let logits = std::array::from_fn(|k| -sharp * (k as f32 - 5.0).abs());
+            let regression = if wrong { 0.4 } else { 0.0 };
+            Predicted { regression, logits, steer: 0.0, speed_mps: 5.0 }
+        };
+        let clean = vec![make(6.0, false); 900];
+        let hidden: Vec<_> = (0..300)
+            .map(|i| make(0.1 + i as f32 * 0.01, i < 100 || (i < 200 && i % 2 == 0)))
+            .collect();
+        let c = calibrate_predictions(&clean, &hidden).unwrap().calibration;
+        let mass = |p: &Predicted| {
+            Prediction::new(p.regression, p.probs(c.temperature)).unwrap().neighbour_mass()
+        };
+        let kept: Vec<_> =
+            clean.iter().chain(&hidden).filter(|p| mass(p) >= c.mass_enter).collect();
+        let wrong = kept.iter().filter(|p| p.regression > 0.1).count();
+        assert!(
+            wrong * 100 <= kept.len() && wrong * 100 > kept.len() / 2,
+            "{wrong} {}",
+            kept.len()
+        );
+        assert!(c.mass_floor > mass(&hidden[90]) && c.mass_floor < c.mass_enter, "{c:?}");
+        assert!(c.mass_exit > c.mass_enter, "{c:?}");
+    }
+
+    #[test]
+    fn intervals_cover_nine_tenths_of_every_group() {
+        let make = |seed: u64| -> Vec<Predicted> {
+            let mut rng = CounterRng::new(seed, 1);
+            (0..4000)
+                .map(|i| {
+                    let (turn, fast) = (i % 2 == 0, i % 4 < 2);
+                    let regression = if turn { 0.5 } else { 0.0 };
+                    let spread = if turn { 0.1 } else { 0.01 } * if fast { 2.0 } else { 1.0 };
+                    let steer = regression + (spread * rng.normal()) as f32;
+                    let speed_mps = if fast { 9.0 } else { 3.0 };
+                    Predicted { regression, logits: [0.0; BIN_COUNT], steer, speed_mps }
+                })
+                .collect()
+        };
+        let c = calibrate_predictions(&make(1), &[]).unwrap().conformal;
+        let mut covered = [[(0, 0); 2]; 2];
+        for p in make(2) {
+            let (turn, fast) = c.group(p.regression, p.speed_mps);
+            let cell = &mut covered[turn][fast];
+            cell.0 += 1;
+            cell.1 += i32::from(
+                (p.regression - p.steer).abs() <= c.half_width_of(p.regression, p.speed_mps),
+            );
+        }
+        for (n, inside) in covered.as_flattened() {
+            let share = f64::from(*inside) / f64::from(*n);
+            assert!(*n == 1000 && (0.87..0.93).contains(&share), "{covered:?}");
+        }
+    }
+
+    #[test]
     fn too_few_or_broken_predictions_are_refused() {
-        assert_eq!(calibrate_predictions(&drawn(1.0, 10)), None);
+        assert_eq!(calibrate_predictions(&drawn(1.0, 10), &[]), None);
         let mut predicted = drawn(1.0, 100);
         predicted[3].regression = f32::NAN;
-        assert_eq!(calibrate_predictions(&predicted), None);
+        assert_eq!(calibrate_predictions(&predicted, &[]), None);
     }
 }

@@ -18,6 +18,8 @@ pub struct Predicted {
     pub logits: [f32; BIN_COUNT],
     /// The expert's normalised steer.
     pub steer: f32,
+    /// Speed, m/s.
+    pub speed_mps: f32,
 }
 
 impl Predicted {
@@ -96,8 +98,13 @@ fn predict_chunk(
     regression
         .iter()
         .zip(rows)
-        .zip(&batch.steer)
-        .map(|((r, l), s)| Predicted { regression: *r, logits: *l, steer: *s })
+        .zip(samples)
+        .map(|((r, l), s)| Predicted {
+            regression: *r,
+            logits: *l,
+            steer: s.steer,
+            speed_mps: s.speed_mps,
+        })
         .collect()
 }
 

@@ -55,7 +55,8 @@ impl FeatureTable {
             let (regression, logits) = (values(out.regression), values(out.logits));
             let (logits, _) = logits.as_chunks::<BIN_COUNT>();
             for ((sample, regression), logits) in chunk.iter().zip(regression).zip(logits) {
-                predicted.push(Predicted { regression, logits: *logits, steer: sample.steer });
+                let (steer, speed_mps) = (sample.steer, sample.speed_mps);
+                predicted.push(Predicted { regression, logits: *logits, steer, speed_mps });
             }
         }
         predicted

@@ -12,7 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::augment::ground_distances;
 use crate::balance::Sampler;
-use crate::calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
+use crate::calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions, hidden_samples};
 use crate::checkpoint::{Checkpoint, Position, give_up, replace_file};
 use crate::curves;
 use crate::dataset::{Dataset, Sample};
@@ -22,6 +22,7 @@ use crate::features::{FeatureTable, can_freeze};
 use crate::geometry::View;
 use crate::gradients::{Gradients, is_frozen};
 use crate::identity::identity;
+use crate::loss::Loss;
 use crate::optimiser::Adam;
 use crate::options::{Freeze, Progress, TrainEnd, TrainOptions, TrainSummary};
 use crate::params::flatten;
@@ -245,7 +246,9 @@ impl Run {
                 // Who stops in the first epoch gets a pack as well; it is not the checkpoint's
                 // best, so that who goes on gets the same as who never stopped.
                 if self.position.best_epoch == 0 {
-                    self.best = Some(measure.save(pack, epoch, &options.out)?);
+                    let (predicted, measured) = measure.of(&pack.net);
+                    measure.save(pack, epoch, &predicted, &measured, &options.out)?;
+                    self.best = Some(measured);
                 }
                 break;
             }
@@ -258,7 +261,7 @@ impl Run {
                 self.best = Some(measured);
                 (self.position.best_epoch, self.position.best_loss_bits) =
                     (epoch, measured.loss.to_bits());
-                save_pack(pack, epoch, &predicted, &measured, &options.out)?;
+                measure.save(pack, epoch, &predicted, &measured, &options.out)?;
             }
             let train_loss = losses.mean();
             let Position { step, curves, .. } = &mut self.position;
@@ -312,11 +315,14 @@ impl Run {
 /// Measures networks on held-out drives.
 struct Measure<'a> {
     held_out: &'a [&'a Sample],
+    /// Some of them with most of the picture hidden, to calibrate doubt on.
+    hidden: Vec<Sample>,
     dataset: &'a Dataset,
     speed_scale_mps: f32,
     pools: &'a [ThreadPool],
-    features: Option<FeatureTable>,
-    loss: crate::Loss,
+    /// Of the held-out and of the hidden ones, if the backbone is frozen.
+    features: Option<(FeatureTable, FeatureTable)>,
+    loss: Loss,
 }
 
 impl<'a> Measure<'a> {
@@ -328,52 +334,62 @@ impl<'a> Measure<'a> {
         pools: &'a [ThreadPool],
         options: &TrainOptions,
     ) -> Self {
-        let frozen = options.freeze == Freeze::Backbone;
-        let table = || FeatureTable::new(net, held_out, &dataset.input, false, pools);
+        let input = &dataset.input;
+        let distances_m = ground_distances(&card.camera, input);
+        let hidden = hidden_samples(held_out, input.width as usize, &distances_m);
+        let table = |samples: &[&Sample]| FeatureTable::new(net, samples, input, false, pools);
+        let features = match options.freeze {
+            Freeze::Backbone => table(held_out).zip(table(&hidden.iter().collect::<Vec<_>>())),
+            Freeze::None | Freeze::Paper => None,
+        };
         Self {
             held_out,
+            hidden,
             dataset,
             speed_scale_mps: card.inputs.speed_scale_mps.unwrap_or(1.0),
             pools,
-            features: frozen.then(table).flatten(),
+            features,
             loss: options.loss,
         }
     }
 
+    fn predict(&self, net: &Net, samples: &[&Sample]) -> Vec<Predicted> {
+        predict(net, samples, &self.dataset.input, self.speed_scale_mps, self.pools)
+    }
+
     fn of(&self, net: &Net) -> (Vec<Predicted>, Quality) {
         let predicted = match &self.features {
-            Some(features) => features.predict(net, self.held_out),
-            None => {
-                let input = &self.dataset.input;
-                predict(net, self.held_out, input, self.speed_scale_mps, self.pools)
-            }
+            Some((features, _)) => features.predict(net, self.held_out),
+            None => self.predict(net, self.held_out),
         };
         let measured = quality(&predicted, &self.loss);
         (predicted, measured)
     }
 
-    /// Measures and saves a pack.
-    fn save(&self, pack: &mut Pack, epoch: u32, out: &Path) -> Result<Quality, TrainError> {
-        let (predicted, measured) = self.of(&pack.net);
-        save_pack(pack, epoch, &predicted, &measured, out)?;
-        Ok(measured)
+    /// Calibrates a pack and saves it.
+    fn save(
+        &self,
+        pack: &mut Pack,
+        epoch: u32,
+        predicted: &[Predicted],
+        measured: &Quality,
+        out: &Path,
+    ) -> Result<(), TrainError> {
+        pack.card.training.epochs = epoch;
+        pack.card.training.held_out_mae = measured.mae;
+        pack.card.training.held_out_accuracy = measured.accuracy;
+        let hidden: Vec<&Sample> = self.hidden.iter().collect();
+        let hidden = match &self.features {
+            Some((_, features)) => features.predict(&pack.net, &hidden),
+            None => self.predict(&pack.net, &hidden),
+        };
+        if let Some(fitted) = calibrate_predictions(predicted, &hidden) {
+            pack.card.calibration = fitted.calibration;
+            pack.card.conformal = Some(fitted.conformal);
+            pack.card.calibrated_on = None;
+        }
+        Ok(pack.save(out)?)
     }
-}
-
-fn save_pack(
-    pack: &mut Pack,
-    epoch: u32,
-    predicted: &[Predicted],
-    measured: &Quality,
-    out: &Path,
-) -> Result<(), TrainError> {
-    pack.card.training.epochs = epoch;
-    pack.card.training.held_out_mae = measured.mae;
-    pack.card.training.held_out_accuracy = measured.accuracy;
-    if let Some(calibration) = calibrate_predictions(predicted) {
-        pack.card.calibration = calibration;
-    }
-    Ok(pack.save(out)?)
 }
 
 fn check(options: &TrainOptions, net: &Net) -> Result<(), TrainError> {

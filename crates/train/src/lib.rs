@@ -31,7 +31,9 @@ mod train;
 pub use balance::Balance;
 pub use bench::{TrainBench, bench_train};
 pub use builder::{DatasetBuilder, RawFrame};
-pub use calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
+pub use calibrate::{
+    CALIBRATION_FRAMES_MIN, Fitted, RISK_BUDGET, WRONG_ABOVE, calibrate_predictions, hidden_samples,
+};
 pub use checkpoint::CHECKPOINT_FILE;
 pub use dataset::{Dataset, Drive, Sample};
 pub use error::TrainError;
@@ -41,8 +43,6 @@ pub use learner::{fit, worker_pools};
 pub use load::{load, load_selected, train as train_files};
 pub use loss::{Loss, LossOutput};
 pub use optimiser::{OptimiserOptions, Schedule};
-pub use options::{
-    Augmentation, Freeze, Progress, TrainEnd, TrainOptions, TrainSummary,
-};
+pub use options::{Augmentation, Freeze, Progress, TrainEnd, TrainOptions, TrainSummary};
 pub use synthetic::synthetic;
 pub use train::{calibrate_on, evaluate_pack, predict_pack, starting_card, train_on};

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use burn::prelude::*;
-use caril_core::{CameraSpec, PolicyCard};
+use caril_core::{CalibrationFacts, CameraSpec, PolicyCard};
 use caril_policy::{Architecture, Net, Pack, new_card};
 
-use crate::calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions};
+use crate::augment::ground_distances;
+use crate::calibrate::{
+    CALIBRATION_FRAMES_MIN, RISK_BUDGET, calibrate_predictions, hidden_samples,
+};
 use crate::dataset::{Dataset, Sample};
 use crate::evaluate::{Predicted, Quality, predict, quality};
 use crate::learner::{fit, worker_pools};
@@ -105,7 +108,8 @@ pub fn evaluate_pack(dir: &Path, dataset: &Dataset, threads: usize) -> Result<Qu
     Ok(quality(&predicted, &crate::Loss::default()))
 }
 
-/// Calibrates a pack on drives that it was not trained on and writes its card again.
+/// Calibrates a pack on drives that it was not trained on and writes its card again. `facts` says
+/// which drives (its number of frames is filled in).
 ///
 /// # Errors
 /// As [`predict_pack`], and [`TrainError::Option`] if there are fewer than
@@ -113,13 +117,25 @@ pub fn evaluate_pack(dir: &Path, dataset: &Dataset, threads: usize) -> Result<Qu
 pub fn calibrate_on(
     dir: &Path,
     dataset: &Dataset,
+    mut facts: CalibrationFacts,
     threads: usize,
 ) -> Result<PolicyCard, TrainError> {
     const EXPECTED: &str = "recordings with at least 50 frames and finite predictions";
     debug_assert_eq!(CALIBRATION_FRAMES_MIN, 50);
-    let (mut card, predicted) = predict_pack(dir, dataset, threads)?;
-    card.calibration = calibrate_predictions(&predicted)
+    let Pack { mut card, net } = Pack::load(dir, &Device::flex())?;
+    let clean: Vec<&Sample> = dataset.drives.iter().flat_map(|d| &d.samples).collect();
+    let distances_m = ground_distances(&card.camera, &dataset.input);
+    let hidden = hidden_samples(&clean, dataset.input.width as usize, &distances_m);
+    let hidden: Vec<&Sample> = hidden.iter().collect();
+    let (scale, pools) = (card.inputs.speed_scale_mps.unwrap_or(1.0), worker_pools(threads)?);
+    let predict = |samples: &[&Sample]| predict(&net, samples, &dataset.input, scale, &pools);
+    let fitted = calibrate_predictions(&predict(&clean), &predict(&hidden))
         .ok_or(TrainError::Option { option: "data", expected: EXPECTED })?;
+    card.calibration = fitted.calibration;
+    card.conformal = Some(fitted.conformal);
+    facts.frames = clean.len() as u64;
+    facts.risk_budget = RISK_BUDGET as f32;
+    card.calibrated_on = Some(facts);
     Pack::save_card(&card, dir)?;
     Ok(card)
 }

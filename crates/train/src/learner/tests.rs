@@ -6,7 +6,6 @@ use caril_policy::{Architecture, new_card};
 use super::*;
 use crate::dataset::Drive;
 use crate::gradients::autodiff_gradient;
-use crate::loss::Loss;
 use crate::options::Augmentation;
 use crate::params::Slot;
 use crate::synthetic::synthetic;
