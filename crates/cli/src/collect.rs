@@ -13,13 +13,13 @@ use clap::Args;
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
-use crate::{output, scenario};
+use crate::{earlier, output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
 /// disturbed start and surroundings of its own.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine"
+    after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine\n  caril collect --map town_blocks --frames 8000 --out town.mcap --resume   # after an interruption"
 )]
 pub struct CollectArgs {
     /// Map: a name from maps/ or an OpenDRIVE file
@@ -49,6 +49,12 @@ pub struct CollectArgs {
     /// Other cars
     #[arg(long, default_value_t = 0, value_name = "N")]
     traffic: u32,
+    /// Surroundings: `random` (others in every episode), or the seed of the same for all
+    #[arg(long, default_value = "random", value_name = "random|N")]
+    appearance: String,
+    /// Go on after what an interrupted run of the same command left, into F.part2.mcap and so on
+    #[arg(long)]
+    resume: bool,
     /// Seed of routes, starts, noise, weather and surroundings
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -71,7 +77,10 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     if !(0.0..=1.0).contains(&args.noise) || args.every == 0 || args.episode == 0 {
         return Err(usage("--noise must be 0 to 1, --every and --episode at least 1"));
     }
-    let stop = output::stop_on_ctrl_c()?;
+    let command: Vec<String> = std::env::args().collect();
+    let earlier = earlier::find(&args.out, args.resume, &command)?;
+    let out = &earlier.next;
+    let stop = output::stop_on_ctrl_c_saying("closing the recording")?;
     let mut source = Source::open(args)?;
     let control = ControlArgs {
         policy: String::new(),
@@ -95,8 +104,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     let mut config = control.config(&scenario_args)?;
     config.record.image_every = 1;
     let mut recorder: Option<Recorder> = None;
-    let mut total = CollectSummary::default();
-    let mut episodes = 0;
+    let mut total = CollectSummary {
+        pictures: earlier.pictures,
+        last_id: earlier.last_id,
+        last_time_ns: earlier.last_time_ns,
+        ..CollectSummary::default()
+    };
+    let mut episodes = earlier.episode;
     let bar = output::progress(args.frames, "{bar:32} {pos}/{len} pictures  {per_sec}  {msg}");
     while total.pictures < args.frames && !stop.asked() {
         let seed = CounterRng::new(args.seed, episodes).next_u64() >> 1;
@@ -106,13 +120,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
             None => {
                 let header = RecordingHeader {
                     kind: "collect".into(),
-                    command_line: std::env::args().collect(),
+                    command_line: command.clone(),
                     seed: args.seed,
                     config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
                     ..RecordingHeader::new(world.info().clone())
                 };
-                recorder.insert(Recorder::start(&args.out, &header, &config.record)?)
+                recorder.insert(Recorder::start(out, &header, &config.record)?)
             }
         };
         let mut driver: Driver<BurnPolicy> = match &args.dagger {
@@ -149,10 +163,16 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let stats = recorder.map(Recorder::finish);
     eprintln!(
-        "{}: {} pictures of {} frames in {episodes} episodes; expert steer {}{}",
-        args.out.display(),
-        total.pictures,
+        "{}: {} pictures of {} frames in {} episodes{}; expert steer {}{}",
+        out.display(),
+        total.pictures - earlier.pictures,
         total.frames,
+        episodes - earlier.episode,
+        if earlier.pictures > 0 {
+            format!(", after {} pictures that were there", earlier.pictures)
+        } else {
+            String::new()
+        },
         sparkline(&total.histogram),
         if args.dagger.is_some() {
             format!(
@@ -165,7 +185,8 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     );
     if args.json {
         output::print_json(&serde_json::json!({
-            "record": args.out,
+            "record": out,
+            "earlier_pictures": earlier.pictures,
             "pictures": total.pictures,
             "frames": total.frames,
             "episodes": episodes,
@@ -174,14 +195,20 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         }))?;
     }
     if let Some(error) = stats.and_then(|s| s.write_error) {
-        anyhow::bail!("the recording is not whole: {error}: {}", args.out.display());
+        anyhow::bail!("the recording is not whole: {error}: {}", out.display());
     }
     Ok(if total.pictures < args.frames { Exit::Degraded } else { Exit::Ok })
 }
 
 /// Where episodes come from.
 enum Source<'a> {
-    Sim { args: &'a CollectArgs, base: Box<SimConfig>, weathers: Vec<&'a str> },
+    Sim {
+        args: &'a CollectArgs,
+        base: Box<SimConfig>,
+        weathers: Vec<&'a str>,
+        /// Of the surroundings, if they are the same in all episodes.
+        appearance: Option<u64>,
+    },
     Plant(String),
 }
 
@@ -195,8 +222,14 @@ impl<'a> Source<'a> {
         for name in &weathers {
             scenario::weather(name)?;
         }
+        let appearance = match args.appearance.as_str() {
+            "random" => None,
+            seed => Some(seed.parse().map_err(|_| {
+                usage(format!("--appearance must be random or a number, found {seed:?}"))
+            })?),
+        };
         let base = Box::new(SimConfig::new(Arc::new(scenario::load_map(&args.map)?)));
-        Ok(Self::Sim { args, base, weathers })
+        Ok(Self::Sim { args, base, weathers, appearance })
     }
 
     fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
@@ -208,7 +241,7 @@ impl<'a> Source<'a> {
                 };
                 Ok(Box::new(RemoteWorld::connect(endpoint, options)?))
             }
-            Self::Sim { args, base, weathers } => {
+            Self::Sim { args, base, weathers, appearance } => {
                 let mut rng = CounterRng::new(seed, 0x636f_6c6c);
                 let weather = match weathers.get(number as usize % weathers.len().max(1)) {
                     Some(name) => scenario::weather(name)?,
@@ -221,7 +254,7 @@ impl<'a> Source<'a> {
                     camera: CameraSpec::PAPER,
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
-                    appearance_seed: rng.next_u64() >> 1,
+                    appearance_seed: appearance.unwrap_or(rng.next_u64() >> 1),
                     // The noise on the wheel is the collector's: it works for every plant.
                     disturbance: Some(Disturbance { steer_max: 0.0, ..Disturbance::default() }),
                     ..SimConfig::clone(base)

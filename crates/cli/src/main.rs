@@ -7,6 +7,7 @@ mod bench_train;
 mod collect;
 mod correct;
 mod drive;
+mod earlier;
 mod exit;
 mod inspect;
 mod map;
