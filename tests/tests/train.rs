@@ -84,10 +84,8 @@ fn killed_at_any_moment_and_gone_on_with_gives_the_same_bits() {
     let mut kills = 0;
     for delay_ms in [0, 3, 11, 29, 47] {
         let before = inode();
-        let mut child = train(data(), &killed, &more)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("caril runs");
+        let mut child =
+            train(data(), &killed, &more).stderr(Stdio::null()).spawn().expect("caril runs");
         // Each life makes a step at least, then dies wherever it is.
         let start = Instant::now();
         while inode() == before && start.elapsed() < Duration::from_secs(60) {
@@ -148,8 +146,7 @@ fn a_cut_recording_is_used_as_far_as_it_is_whole_or_refused() {
     let path = folder.path().join("noise.mcap");
     std::fs::write(&path, [7; 5000]).expect("written");
     assert!(refused(&path, &[]).contains("MCAP"), "no recording at all");
-    let output =
-        train(&cut(99), &folder.path().join("pack"), &["--held-out-every", "0"]).output();
+    let output = train(&cut(99), &folder.path().join("pack"), &["--held-out-every", "0"]).output();
     let output = output.expect("caril runs");
     assert!(stderr(&output).contains("cut off"), "{}", stderr(&output));
 }

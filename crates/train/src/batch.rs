@@ -57,8 +57,11 @@ impl Batch {
 
     /// Adds all of a sample but its picture, as it is or in the mirror.
     pub fn push_label(&mut self, sample: &Sample, mirrored: bool, speed_scale_mps: f32) {
-        let (nav, steer) =
-            if mirrored { (sample.nav.mirrored(), -sample.steer) } else { (sample.nav, sample.steer) };
+        let (nav, steer) = if mirrored {
+            (sample.nav.mirrored(), -sample.steer)
+        } else {
+            (sample.nav, sample.steer)
+        };
         self.speed.push(sample.speed_mps / speed_scale_mps);
         self.branch.push(branch_of(nav));
         self.steer.push(steer);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::optimiser::AdamState;
 use crate::error::TrainError;
+use crate::optimiser::AdamState;
 
 /// Name of the checkpoint in the pack's folder.
 pub const CHECKPOINT_FILE: &str = "checkpoint";
@@ -246,6 +246,11 @@ mod tests {
         assert!(error.contains("its lr was 0.1, now it is 0.2"), "{error}");
         asked = c.identity.clone();
         asked.insert("freeze".into(), "backbone".into());
-        assert!(c.check(&asked, Path::new("out")).unwrap_err().to_string().contains("freeze was nothing"));
+        assert!(
+            c.check(&asked, Path::new("out"))
+                .unwrap_err()
+                .to_string()
+                .contains("freeze was nothing")
+        );
     }
 }

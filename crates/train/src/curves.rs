@@ -117,7 +117,8 @@ fn panel(
             line.trim_end()
         );
         if let [(px, py)] = points[..] {
-            let _ = writeln!(out, "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"2.5\" fill=\"{color}\"/>");
+            let _ =
+                writeln!(out, "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"2.5\" fill=\"{color}\"/>");
         }
         let _ = writeln!(
             out,

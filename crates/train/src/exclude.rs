@@ -27,8 +27,7 @@ impl Exclusions {
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| TrainError::Read { source, path: path.into() })?;
-        Self::parse(&text)
-            .map_err(|message| TrainError::Exclusions { message, path: path.into() })
+        Self::parse(&text).map_err(|message| TrainError::Exclusions { message, path: path.into() })
     }
 
     /// Reads a list's text.

@@ -32,8 +32,8 @@ impl Displacement {
         let approach = -APPROACH_MAX_RAD
             * libm::tanhf(self.right_m / (2.0 * DAMPING * reach * APPROACH_MAX_RAD));
         let back = -2.0 * DAMPING / reach * (self.yaw_rad - approach) * WHEELBASE_M;
-        let limit = (LATERAL_MAX_MPS2 * WHEELBASE_M / (speed_mps * speed_mps).max(1.0))
-            .max(tangent.abs());
+        let limit =
+            (LATERAL_MAX_MPS2 * WHEELBASE_M / (speed_mps * speed_mps).max(1.0)).max(tangent.abs());
         let wheel = libm::atanf((tangent + back).clamp(-limit, limit));
         (wheel / WHEEL_MAX_RAD / steer_scale).clamp(-1.0, 1.0)
     }
@@ -93,8 +93,7 @@ impl View {
                 let u = (y / depth * focal + 0.5 * w) / w * columns as f32 - 0.5;
                 let v = (sp * x + cp * z) / depth * focal + 0.5 * h;
                 let v = (v - top) / tall * rows as f32 - 0.5;
-                let (u, v) =
-                    (u.clamp(0.0, (columns - 1) as f32), v.clamp(0.0, (rows - 1) as f32));
+                let (u, v) = (u.clamp(0.0, (columns - 1) as f32), v.clamp(0.0, (rows - 1) as f32));
                 let (i0, j0) = (u as usize, v as usize);
                 let (a, b) = (u - i0 as f32, v - j0 as f32);
                 let (i1, j1) = ((i0 + 1).min(columns - 1), (j0 + 1).min(rows - 1));

@@ -102,9 +102,7 @@ pub fn fit(
     }
 
     let features = (options.freeze == Freeze::Backbone)
-        .then(|| {
-            FeatureTable::new(&net, &train, &dataset.input, options.augment.mirror, &pools)
-        })
+        .then(|| FeatureTable::new(&net, &train, &dataset.input, options.augment.mirror, &pools))
         .flatten();
     let source = Source {
         samples: &train,
@@ -254,9 +252,8 @@ impl Run {
             }
             let (predicted, measured) = measure.of(&pack.net);
             let best_loss = f32::from_bits(self.position.best_loss_bits);
-            let is_best = self.position.best_epoch == 0
-                || measured.frames == 0
-                || measured.loss < best_loss;
+            let is_best =
+                self.position.best_epoch == 0 || measured.frames == 0 || measured.loss < best_loss;
             if is_best {
                 self.best = Some(measured);
                 (self.position.best_epoch, self.position.best_loss_bits) =

@@ -11,9 +11,9 @@ use crate::calibrate::{
     CALIBRATION_FRAMES_MIN, RISK_BUDGET, calibrate_predictions, hidden_samples,
 };
 use crate::dataset::{Dataset, Sample};
+use crate::error::TrainError;
 use crate::evaluate::{Predicted, Quality, predict, quality};
 use crate::learner::{fit, worker_pools};
-use crate::error::TrainError;
 use crate::options::{Progress, TrainOptions, TrainSummary};
 
 /// The card that training with these options starts from: of the pack to go on from, or a new
