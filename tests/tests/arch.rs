@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("caril-sim", &["caril-core", "caril-road"]),
     ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
     ("caril-train", &["caril-core", "caril-policy", "caril-record"]),
+    ("caril-eval", &["caril-core"]),
     (
         "caril-cli",
         &[

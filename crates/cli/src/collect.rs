@@ -37,6 +37,9 @@ pub struct CollectArgs {
     /// Strength of the triangular steering noise, 0–1
     #[arg(long, default_value_t = 0.7)]
     noise: f64,
+    /// Let the expert drive beside its lane now and then, as far as into the oncoming one
+    #[arg(long)]
+    wander: bool,
     /// Let this policy drive; the expert labels, and takes over where the policy gets lost
     #[arg(long, value_name = "NAME|DIR")]
     dagger: Option<String>,
@@ -140,6 +143,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
             pictures: args.episode.min(args.frames - total.pictures),
             every: args.every,
             noise: if args.dagger.is_some() { 0.0 } else { args.noise },
+            wander: args.wander,
             seed,
             id_offset: total.last_id + 1000,
             // More than a second apart: a new drive.
@@ -255,8 +259,7 @@ impl<'a> Source<'a> {
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
                     appearance_seed: appearance.unwrap_or(rng.next_u64() >> 1),
-                    // The noise on the wheel is the collector's: it works for every plant.
-                    disturbance: Some(Disturbance { steer_max: 0.0, ..Disturbance::default() }),
+                    disturbance: Some(Disturbance::default()),
                     ..SimConfig::clone(base)
                 };
                 Ok(Box::new(SimWorld::new(config)?))

@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod bench_train;
+mod calibrate;
 mod collect;
 mod correct;
 mod drive;
@@ -46,6 +47,8 @@ enum Command {
     Collect(collect::CollectArgs),
     /// Train a policy pack from recordings
     Train(train::TrainArgs),
+    /// Measure on drives how far a pack can be believed, and write it to its card
+    Calibrate(calibrate::CalibrateArgs),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
     /// Say what is in a recording or a policy pack
@@ -64,6 +67,7 @@ fn main() -> std::process::ExitCode {
         Command::Map(command) => map::run(&command),
         Command::Collect(args) => collect::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Correct(args) => correct::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),

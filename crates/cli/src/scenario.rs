@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, PolicyCard};
+use caril_core::{CameraSpec, Config, Pacing, PolicyCard};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
@@ -56,7 +56,11 @@ pub fn load_map(name: &str) -> anyhow::Result<RoadMap> {
     Ok(RoadMap::load(&path)?)
 }
 
-fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
+/// Folder of a pack by name or path.
+///
+/// # Errors
+/// If there is no such pack.
+pub fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
     if name.contains('/') || Path::new(name).join("card.toml").exists() {
         return Ok(PathBuf::from(name));
     }
@@ -136,4 +140,13 @@ pub fn sim_config(
 pub fn sim_world(config: SimConfig) -> anyhow::Result<SimWorld> {
     let name = config.map.name().to_owned();
     SimWorld::new(config).with_context(|| format!("cannot build the world of map {name}"))
+}
+
+/// Builds it for an endpoint. Whatever the pacing on the wire, the endpoint keeps the time: each
+/// command that it hands on drives the world by one period.
+///
+/// # Errors
+/// If the route cannot be planned.
+pub fn served_world(config: SimConfig) -> anyhow::Result<SimWorld> {
+    sim_world(SimConfig { pacing: Pacing::Lockstep, ..config })
 }

@@ -125,7 +125,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     eprintln!("plant at {} ({}, {})", socket.endpoint(), sim.map.name(), sim.weather.name);
     let mut degraded = false;
     loop {
-        let mut world = scenario::sim_world(sim.clone())?;
+        let mut world = scenario::served_world(sim.clone())?;
         let report = socket.serve(&mut world, &halt);
         let t = world.truth();
         eprintln!(
@@ -201,15 +201,7 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
         }
         None => {
             let route = caril_sim::RouteSpec::default().plan(&map, 0)?;
-            let p = route.at(0.0);
-            Pose {
-                x_m: p.x_m,
-                y_m: p.y_m,
-                z_m: p.z_m,
-                yaw_rad: p.yaw_rad,
-                pitch_rad: p.pitch_rad,
-                roll_rad: 0.0,
-            }
+            route.at(0.0).pose()
         }
     };
     let scene = Scene::build(&map, args.appearance);

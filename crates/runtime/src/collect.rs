@@ -3,11 +3,13 @@
 
 use caril_control::{LongitudinalInput, longitudinal};
 use caril_core::{
-    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, FaultSet, Frame, FrameId, Mode,
-    Observed, Policy, Regime, StageTimes, StepRecord, Truth, World, bin_of,
+    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, Frame, FrameId, Mode, Observed,
+    Policy, Regime, StepRecord, Truth, World, bin_of,
 };
 use caril_record::Recorder;
 
+use crate::noise::TriangularNoise;
+use crate::wander::Wander;
 use crate::{MonotonicClock, Pipeline, StopFlag};
 
 /// The furthest that a policy may stray before the expert takes over, metres: past the middle of
@@ -33,6 +35,8 @@ pub struct CollectOptions {
     /// Strength of the triangular steering noise, [0, 1]: 1 disturbs by up to 2.5 m/s² of lateral
     /// acceleration about a third of the time.
     pub noise: f64,
+    /// Whether the expert now and then drives beside its lane (see [`Wander`](crate::wander)).
+    pub wander: bool,
     /// Seed of the noise.
     pub seed: u64,
     /// Added to frame ids, so that episodes of one recording keep rising.
@@ -74,6 +78,7 @@ pub fn collect<W: World, P: Policy>(
     let clock = MonotonicClock::start();
     let mut frame = Frame::for_camera(&world.info().camera);
     let mut noise = TriangularNoise::new(options.noise, options.seed);
+    let mut wander = Wander::new(options.wander, options.seed);
     // Some episodes let the policy wander into the next lane, others hold it near its own: both
     // places need labels.
     let takeover_m = CounterRng::new(options.seed, 0x7461_6b65).range(1.0, TAKEOVER_MAX_M) as f32;
@@ -100,13 +105,16 @@ pub fn collect<W: World, P: Policy>(
         let Some(truth) = frame.truth else { break };
         let mut record = match driver {
             Driver::Expert => {
-                expert_record(&frame, &truth, config, noise.at(frame.sim_time_ns, &frame))
+                let pull = noise.at(frame.sim_time_ns, frame.ego.speed_mps);
+                let steer = wander.steer(&frame, &truth) + pull;
+                expert_record(&frame, &truth, config, steer)
             }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
                 takeover = needs_takeover(&truth, takeover, takeover_m);
                 if takeover {
-                    record.command = expert_record(&frame, &truth, config, 0.0).command;
+                    record.command =
+                        expert_record(&frame, &truth, config, truth.expert_steer).command;
                     summary.takeover_frames += 1;
                 }
                 record
@@ -139,7 +147,8 @@ fn needs_takeover(truth: &Truth, already: bool, beyond_m: f32) -> bool {
     if already { deviation > 0.25 || heading > 0.12 } else { deviation > beyond_m || heading > 1.0 }
 }
 
-fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> StepRecord {
+/// `steer` is what is driven; the label in the record is the expert's.
+fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> StepRecord {
     let pedals = longitudinal(
         &config.longitudinal,
         &config.limits,
@@ -150,7 +159,7 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> S
             speed_cap_mps: f32::INFINITY,
         },
     );
-    let steer = (truth.expert_steer + noise).clamp(-1.0, 1.0);
+    let steer = steer.clamp(-1.0, 1.0);
     let command = Command {
         frame_id: frame.id,
         steer: if steer.is_finite() { steer } else { 0.0 },
@@ -161,72 +170,22 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, noise: f32) -> S
     StepRecord {
         frame_id: frame.id,
         sim_time_ns: frame.sim_time_ns,
-        dropped: 0,
         ego: frame.ego,
         nav: frame.nav,
         advisory_speed_mps: frame.advisory_speed_mps,
-        predicted: false,
-        regression: 0.0,
-        probs: [0.0; BIN_COUNT],
-        confidence: 0.0,
-        entropy_nats: 0.0,
-        neighbour_mass: 0.0,
         correction: Correction {
-            steer: 0.0,
             regime: Regime::NoPrediction,
             speed_cap_mps: f32::INFINITY,
-            confidence: 0.0,
-            sigma: 0.0,
+            ..Correction::default()
         },
         steer_raw: truth.expert_steer,
         steer_corrected: truth.expert_steer,
         target_speed_mps: truth.expert_speed_mps,
         command,
-        mode: Mode::Nominal,
-        faults: FaultSet::EMPTY,
         truth: frame.truth,
-        times: StageTimes::default(),
+        ..StepRecord::default()
     }
 }
 
-/// Triangular steering noise as in conditional imitation learning: now and then the wheel is
-/// pulled aside, harder and then less, and the expert's clean label shows the way back.
-#[derive(Debug)]
-struct TriangularNoise {
-    strength: f64,
-    rng: CounterRng,
-    start_s: f64,
-    half_s: f64,
-    lateral_accel_mps2: f64,
-}
-
-impl TriangularNoise {
-    fn new(strength: f64, seed: u64) -> Self {
-        let mut rng = CounterRng::new(seed, 0x6e6f_6973_6521);
-        let start_s = rng.range(0.5, 3.0);
-        Self { strength, rng, start_s, half_s: 0.4, lateral_accel_mps2: 0.0 }
-    }
-
-    /// Steer to add, CARLA scale.
-    fn at(&mut self, sim_time_ns: u64, frame: &Frame) -> f32 {
-        if self.strength <= 0.0 {
-            return 0.0;
-        }
-        let t = sim_time_ns as f64 * 1e-9;
-        if t >= self.start_s + 2.0 * self.half_s {
-            self.start_s = t + self.rng.range(0.8, 3.5);
-            self.half_s = self.rng.range(0.2, 0.7);
-            let side = if self.rng.uniform() < 0.5 { -1.0 } else { 1.0 };
-            self.lateral_accel_mps2 = side * self.strength * self.rng.range(0.6, 2.5);
-        }
-        let into = t - self.start_s;
-        if into <= 0.0 {
-            return 0.0;
-        }
-        let triangle = 1.0 - (into / self.half_s - 1.0).abs();
-        let speed = f64::from(frame.ego.speed_mps).max(2.5);
-        // The bicycle model's small-angle steer for that lateral acceleration; 70° at full steer.
-        let wheel_rad = 2.875 * self.lateral_accel_mps2 / (speed * speed);
-        ((wheel_rad * triangle / 70f64.to_radians()).clamp(-0.25, 0.25)) as f32
-    }
-}
+#[cfg(test)]
+mod tests;

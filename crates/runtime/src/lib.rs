@@ -8,8 +8,12 @@
 mod collect;
 mod drive;
 mod hash;
+mod noise;
 mod pipeline;
 mod stats;
+#[cfg(test)]
+mod testing;
+pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
 pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};

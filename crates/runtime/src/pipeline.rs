@@ -43,6 +43,8 @@ pub struct Pipeline<P> {
     controller: Controller,
     pacing: Pacing,
     deadline_ns: u64,
+    /// Plant time of the newest frame seen.
+    plant_ns: Option<u64>,
 }
 
 impl<P: Policy> Pipeline<P> {
@@ -58,6 +60,7 @@ impl<P: Policy> Pipeline<P> {
             controller,
             pacing: config.drive_loop.pacing,
             deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
+            plant_ns: None,
         })
     }
 
@@ -86,6 +89,7 @@ impl<P: Policy> Pipeline<P> {
             Pacing::Lockstep => (frame.sim_time_ns, frame.sim_time_ns),
             Pacing::Free => (inferred_ns, frame.received_ns),
         };
+        self.plant_ns = self.plant_ns.max(Some(frame.sim_time_ns));
         let overrun = now_ns.saturating_sub(received_ns) > self.deadline_ns;
         let output = self.controller.step(&StepInput {
             now_ns,
@@ -104,6 +108,12 @@ impl<P: Policy> Pipeline<P> {
 
     /// A step without a frame: nothing arrived, or the plant is gone.
     pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepOutput {
+        let now_ns = match self.pacing {
+            // The plant's time stands still until its next frame. Before the first one it is not
+            // known at all: whatever that frame says is then no later than this.
+            Pacing::Lockstep => self.plant_ns.unwrap_or(u64::MAX),
+            Pacing::Free => now_ns,
+        };
         self.controller.no_frame(now_ns, faults)
     }
 }
@@ -139,3 +149,6 @@ fn record(
         times,
     }
 }
+
+#[cfg(test)]
+mod tests;
