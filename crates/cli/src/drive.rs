@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use caril_core::{Config, EndReason, FrameId, Pacing, Policy as _, StepRecord, World};
+use caril_core::{Config, EndReason, FrameId, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
-use caril_policy::BurnPolicy;
 use caril_record::{Recorder, Recording, RecordingHeader};
 use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::scenario::AnyPolicy;
 use crate::{output, report, scenario};
 
 /// How frames and commands cross between the embedded world and the controller.
@@ -117,7 +117,7 @@ fn over_zeromq(
     args: &DriveArgs,
     config: &Config,
     sim: SimConfig,
-    mut policy: BurnPolicy,
+    mut policy: AnyPolicy,
     stop: &Arc<StopFlag>,
 ) -> anyhow::Result<Exit> {
     // An ipc path must be short (107 bytes): a folder of our own in the system's place for them.
@@ -155,13 +155,13 @@ fn over_zeromq(
     })
 }
 
-fn connect(endpoint: &str, policy: &BurnPolicy) -> anyhow::Result<RemoteWorld> {
+fn connect(endpoint: &str, policy: &dyn Policy) -> anyhow::Result<RemoteWorld> {
     connect_while(endpoint, policy, || false)
 }
 
 fn connect_while(
     endpoint: &str,
-    policy: &BurnPolicy,
+    policy: &dyn Policy,
     own_plant_runs: impl Fn() -> bool,
 ) -> anyhow::Result<RemoteWorld> {
     let mut tries = 0;
@@ -185,7 +185,7 @@ fn connect_while(
 }
 
 /// The first inference allocates and loads code: not while the car moves.
-fn warm_up(policy: &mut BurnPolicy) {
+fn warm_up(policy: &mut dyn Policy) {
     let frame = caril_core::Frame::for_camera(&policy.card().camera);
     for _ in 0..3 {
         let _ = policy.infer(&frame);
@@ -196,7 +196,7 @@ fn drive<W: World>(
     args: &DriveArgs,
     config: &Config,
     world: &mut W,
-    policy: BurnPolicy,
+    policy: AnyPolicy,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
     let info = world.info().clone();

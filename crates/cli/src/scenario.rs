@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, Pacing, PolicyCard};
+use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
+use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
-use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
+use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
@@ -76,18 +77,22 @@ pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
     Ok(Pack::load_card(&pack_dir(name)?)?)
 }
 
+/// A pack ready to drive, whatever runs it.
+pub type AnyPolicy = Box<dyn Policy>;
+
 /// Loads a pack ready to drive.
 ///
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
-pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<BurnPolicy> {
+pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
+    let dir = pack_dir(name)?;
     let backend = match backend {
-        BackendArg::Cpu => Backend::Cpu,
+        BackendArg::Cpu => return Ok(Box::new(CpuPolicy::load(&dir, Options::default())?)),
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
     };
-    Ok(BurnPolicy::load(&pack_dir(name)?, backend)?)
+    Ok(Box::new(BurnPolicy::load(&dir, backend)?))
 }
 
 /// Weather by name.
@@ -98,6 +103,14 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
     Weather::preset(name).ok_or_else(|| {
         usage(format!("no weather {name}; there are: {}", Weather::names().join(", ")))
     })
+}
+
+/// A fault of the camera by name and severity.
+///
+/// # Errors
+/// If there is no such fault; the message names all.
+pub fn fault(text: &str) -> anyhow::Result<FaultSpec> {
+    caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}")))
 }
 
 /// The embedded world that the options describe.
@@ -113,11 +126,7 @@ pub fn sim_config(
     let route = RouteSpec::parse(&args.route).ok_or_else(|| {
         usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route))
     })?;
-    let faults = args
-        .faults
-        .iter()
-        .map(|text| caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}"))))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let faults = args.faults.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimConfig {
         route,
         seed: config.drive_loop.seed,

@@ -32,14 +32,21 @@ pub enum RecipeArg {
     Paper,
 }
 
-/// What is done to samples.
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Yes
+    Yes,
+    /// No
+    No,
+}
+
+/// What is done to pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AugmentArg {
-    /// Mirror, brightness, contrast, shadow, blur, noise, hidden pictures
+    /// Brightness, contrast, shadow, blur, noise, hidden pictures
     Full,
-    /// Mirror alone
-    Mirror,
-    /// Nothing
+    /// Pictures as they are
     None,
 }
 
@@ -114,9 +121,13 @@ pub struct TrainArgs {
     /// weight; paper: cap:20000]
     #[arg(long, value_name = "none|weight|cap:N")]
     balance: Option<String>,
-    /// Changes of samples [default: full; paper and --freeze: mirror]
+    /// Changes of pictures [default: full; paper and --freeze: none]
     #[arg(long, value_enum)]
     augment: Option<AugmentArg>,
+    /// Mirror half of the samples: picture, command, steer and class [default: no, for in the
+    /// mirror traffic keeps to the left; paper: yes]
+    #[arg(long, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes")]
+    mirror: Option<Switch>,
     /// Views from up to so many metres aside, with the steer that leads back
     #[arg(long, default_value_t = 0.0, value_name = "METRES")]
     shift: f32,
@@ -170,12 +181,10 @@ impl TrainArgs {
             Freeze::Paper if architecture != Architecture::ResNet50 => Freeze::None,
             other => other,
         };
-        let augment = match self.augment {
-            Some(AugmentArg::Full) => Augmentation::default(),
-            Some(AugmentArg::Mirror) => mirror(),
-            Some(AugmentArg::None) => Augmentation::NONE,
-            None if self.freeze => mirror(),
-            None => base.augment,
+        let picture = match self.augment {
+            Some(AugmentArg::Full) => true,
+            Some(AugmentArg::None) => false,
+            None => base.augment.picture && !self.freeze,
         };
         let mut optimiser = base.optimiser;
         optimiser.weight_decay = self.weight_decay.unwrap_or(optimiser.weight_decay);
@@ -213,10 +222,11 @@ impl TrainArgs {
             },
             balance: self.balance.as_deref().map_or(Ok(base.balance), balance)?,
             augment: Augmentation {
+                mirror: self.mirror.map_or(base.augment.mirror, |s| s == Switch::Yes),
+                picture,
                 shift_m: self.shift,
                 yaw_deg: self.yaw,
                 label_bug: self.paper_label_bug,
-                ..augment
             },
             checkpoint_every: self.checkpoint_every,
             threads: self.threads,
@@ -228,10 +238,6 @@ impl TrainArgs {
             stop: None,
         })
     }
-}
-
-const fn mirror() -> Augmentation {
-    Augmentation { mirror: true, ..Augmentation::NONE }
 }
 
 fn balance(text: &str) -> anyhow::Result<Balance> {

@@ -20,6 +20,7 @@ mod step_fields;
 mod step_json;
 mod summary;
 mod topics;
+mod writer;
 
 pub use error::RecordError;
 pub use header::RecordingHeader;
@@ -28,3 +29,4 @@ pub use reader::{Frames, Recording, Steps};
 pub use recorder::{Recorder, RecorderStats};
 pub use step_json::{step_from_json, step_to_json};
 pub use summary::{Quantiles, RecordingSummary};
+pub use writer::RecordingWriter;

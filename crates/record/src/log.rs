@@ -129,15 +129,27 @@ impl<W: Write> Log<W> {
         })
     }
 
-    /// The picture goes before its step, so that a reader has both when it sees the step.
+    /// Encodes the picture and writes both.
     pub fn write(&mut self, step: &StepRecord, image: Option<&Image>) -> Result<(), RecordError> {
+        let Some(image) = image else { return self.write_encoded(step, None) };
+        let mut picture = std::mem::take(&mut self.picture);
+        let done = encode(image, self.format, self.quality, &mut self.rgb, &mut picture)
+            .and_then(|()| self.write_encoded(step, Some((self.format, &picture))));
+        self.picture = picture;
+        done
+    }
+
+    /// The picture goes before its step, so that a reader has both when it sees the step.
+    pub fn write_encoded(
+        &mut self,
+        step: &StepRecord,
+        picture: Option<(ImageFormat, &[u8])>,
+    ) -> Result<(), RecordError> {
         let time_ns = step.sim_time_ns;
         self.write_meta(time_ns)?;
         let [_, step_id, image_id, pose_id] = self.channels;
-        if let Some(image) = image {
-            encode(image, self.format, self.quality, &mut self.rgb, &mut self.picture)?;
-            let name = self.format.name();
-            proto::compressed_image(&mut self.message, time_ns, name, &self.picture);
+        if let Some((format, bytes)) = picture {
+            proto::compressed_image(&mut self.message, time_ns, format.name(), bytes);
             self.writer
                 .write_to_known_channel(&stamp(image_id, self.sequence, time_ns), &self.message)?;
             self.written.images += 1;

@@ -86,19 +86,7 @@ impl Recorder {
         header: &RecordingHeader,
         config: &RecordConfig,
     ) -> Result<Self, RecordError> {
-        if let Some(folder) = path.parent()
-            && !folder.as_os_str().is_empty()
-        {
-            std::fs::create_dir_all(folder)
-                .map_err(RecordError::io("creating the folder", folder))?;
-        }
-        let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
-        Self::start_with(Disk(file), header, config).map_err(|e| match e {
-            RecordError::Mcap(mcap::McapError::Io(source)) => {
-                RecordError::io("writing the recording", path)(source)
-            }
-            other => other,
-        })
+        Self::start_with(Disk::create(path)?, header, config).map_err(|e| e.at(path))
     }
 
     /// Like [`Recorder::start`] into any sink. `flush` of the sink is called about once a second.
@@ -316,7 +304,21 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
 }
 
 /// A file whose `flush` reaches the disk.
-struct Disk(File);
+pub(crate) struct Disk(File);
+
+impl Disk {
+    /// Creates the file, with missing folders.
+    pub fn create(path: &Path) -> Result<Self, RecordError> {
+        if let Some(folder) = path.parent()
+            && !folder.as_os_str().is_empty()
+        {
+            std::fs::create_dir_all(folder)
+                .map_err(RecordError::io("creating the folder", folder))?;
+        }
+        let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
+        Ok(Self(file))
+    }
+}
 
 impl Write for Disk {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

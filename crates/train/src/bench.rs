@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::prelude::*;
-use caril_core::CameraSpec;
-use caril_policy::{Architecture, Net, new_card};
+use caril_core::{CameraSpec, PolicyCard};
+use caril_policy::{Architecture, Net};
 
 use crate::balance::{Balance, Sampler};
 use crate::error::TrainError;
@@ -51,7 +51,7 @@ pub fn bench_train(
     let architecture = Architecture::PilotNet;
     let input = architecture.default_input();
     let data = synthetic(input, 2, 64, 1);
-    let card = new_card("bench", architecture, &CameraSpec::PAPER);
+    let card = PolicyCard::new("bench", architecture, &CameraSpec::PAPER);
     let net = Net::new(architecture, &input, 1, &Device::flex());
     let options = TrainOptions {
         out: folder.to_path_buf(),

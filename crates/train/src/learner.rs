@@ -409,9 +409,9 @@ fn check(options: &TrainOptions, net: &Net) -> Result<(), TrainError> {
     check((0.0..=15.0).contains(&augment.yaw_deg), "yaw", "0 to 15 degrees")?;
     let displaced = augment.shift_m > 0.0 || augment.yaw_deg > 0.0;
     check(
-        !(augment.label_bug && displaced),
+        !augment.label_bug || (augment.mirror && !displaced),
         "label bug",
-        "without shift and yaw: the paper has neither",
+        "with mirrored samples (--mirror) and without shift and yaw, as in the paper",
     )?;
     check(
         options.freeze != Freeze::Backbone || can_freeze(net),

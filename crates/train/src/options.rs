@@ -15,7 +15,8 @@ use crate::optimiser::{OptimiserOptions, Schedule};
 /// What is done to a drawn sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augmentation {
-    /// Half of the draws are mirrored: picture, command, steer and class.
+    /// Half of the draws are mirrored: picture, command, steer and class. Off by default: in the
+    /// mirror traffic keeps to the left, which teaches that the oncoming lane will do.
     pub mirror: bool,
     /// Brightness, contrast, shadow, blur, noise, hidden pictures.
     pub picture: bool,
@@ -29,7 +30,7 @@ pub struct Augmentation {
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { mirror: true, picture: true, shift_m: 0.0, yaw_deg: 0.0, label_bug: false }
+        Self { mirror: false, picture: true, shift_m: 0.0, yaw_deg: 0.0, label_bug: false }
     }
 }
 
@@ -171,7 +172,7 @@ impl TrainOptions {
             held_out_every: 10,
             loss: Loss::Paper,
             balance: Balance::Cap { bins: 20, frames: 20_000 },
-            augment: Augmentation { picture: false, ..Augmentation::default() },
+            augment: Augmentation { mirror: true, ..Augmentation::NONE },
             ..Self::default()
         }
     }

@@ -1,7 +1,7 @@
 //! The learner, on tiny made-up drives.
 
 use caril_core::{CameraSpec, InputSpec};
-use caril_policy::{Architecture, new_card};
+use caril_policy::Architecture;
 
 use super::*;
 use crate::dataset::Drive;
@@ -35,7 +35,7 @@ fn written_out_gradient_agrees_with_automatic_differentiation() {
     let net = Net::new(Architecture::PilotNet, &tiny(), 7, &Device::flex());
     let (values, slots) = flatten(&net);
     let (samples, _) = data.split(0);
-    let augment = Augmentation { label_bug: true, ..Augmentation::default() };
+    let augment = Augmentation { mirror: true, label_bug: true, ..Augmentation::default() };
     let source = source(&samples, augment);
     let pools = worker_pools(2).unwrap();
     let whole = source.batch(48, 24);
@@ -69,7 +69,7 @@ fn options(dir: &Path) -> TrainOptions {
 }
 
 fn train(options: &TrainOptions, data: &Dataset) -> Result<TrainSummary, TrainError> {
-    let mut card = new_card("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
+    let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
     card.input = data.input;
     let net = Net::new(Architecture::PilotNet, &data.input, options.seed, &Device::flex());
     fit(data, card, net, options, &mut |_| {})
@@ -104,7 +104,7 @@ fn overfits_32_samples_and_calibrates() {
         ..options(dir.path())
     };
     let mut epochs = 0;
-    let mut card = new_card("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
+    let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
     card.input = data.input;
     let net = Net::new(Architecture::PilotNet, &data.input, 1, &Device::flex());
     let summary = fit(&data, card, net, &options, &mut |p| {
@@ -209,7 +209,7 @@ fn no_improvement_ends_the_training_and_the_best_pack_stays() {
         ..options(dir.path())
     };
     let mut epochs = Vec::new();
-    let mut card = new_card("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
+    let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
     card.input = data.input;
     let net = Net::new(Architecture::PilotNet, &data.input, 1, &Device::flex());
     let summary = fit(&data, card, net, &options, &mut |p| {
@@ -246,7 +246,7 @@ fn displaced_and_capped_training_depends_on_the_seed_alone() {
 /// The backbones that are differentiated automatically, at the least size.
 fn small(architecture: Architecture) -> (Dataset, PolicyCard, Net) {
     let input = InputSpec { width: 32, height: 32, ..architecture.default_input() };
-    let mut card = new_card("small", architecture, &CameraSpec::PAPER);
+    let mut card = PolicyCard::new("small", architecture, &CameraSpec::PAPER);
     card.input = input;
     (synthetic(input, 2, 8, 1), card, Net::new(architecture, &input, 1, &Device::flex()))
 }
@@ -260,7 +260,7 @@ fn frozen_backbone_stays_and_heads_learn_the_same_in_pieces() {
         steps: Some(3),
         batch: 4,
         freeze: Freeze::Backbone,
-        augment: Augmentation { picture: false, ..Augmentation::default() },
+        augment: Augmentation { mirror: true, ..Augmentation::NONE },
         ..options(whole.path())
     };
     let fit = |o: &TrainOptions| fit(&data, card.clone(), net.clone(), o, &mut |_| {}).unwrap();
