@@ -22,8 +22,11 @@ pub fn add(csv: &mut String, epoch: u32, step: u64, seconds: f32, train_loss: f3
     );
 }
 
-/// Panels of the drawing: title and columns of the table.
-const PANELS: [(&str, &[(usize, &str, &str)]); 3] = [
+/// Column of the table, its name and its colour.
+type Line = (usize, &'static str, &'static str);
+
+/// Panels of the drawing.
+const PANELS: [(&str, &[Line]); 3] = [
     ("loss", &[(3, "training", "#888888"), (4, "held out", "#0b62a4")]),
     (
         "steer MAE, normalised",
@@ -54,13 +57,7 @@ pub fn svg(csv: &str) -> String {
     out
 }
 
-fn panel(
-    out: &mut String,
-    x: f32,
-    title: &str,
-    columns: &[(usize, &str, &str)],
-    rows: &[Vec<f32>],
-) {
+fn panel(out: &mut String, x: f32, title: &str, columns: &[Line], rows: &[Vec<f32>]) {
     let (left, top, right, bottom) = FRAME;
     let value = |row: &Vec<f32>, c: usize| row.get(c).copied().filter(|v| v.is_finite());
     let all = || rows.iter().flat_map(|r| columns.iter().filter_map(move |(c, ..)| value(r, *c)));

@@ -65,7 +65,7 @@ impl ResNet50 {
     /// From the image to the pooled features, `[batch, 2048]`.
     pub fn features(&self, image: Tensor<4>) -> Tensor<2> {
         let x = self.pool.forward(relu(self.stem.forward(image)));
-        self.from_block(0, x)
+        self.rest_of_backbone(0, x)
     }
 
     /// From the pooled features to the two heads.
@@ -98,7 +98,7 @@ impl ResNet50 {
             Some(block) => relu(block.convs[2].bn.forward(last) + input),
             None => last,
         };
-        self.heads(self.from_block(Self::PAPER_BLOCK + 1, x))
+        self.heads(self.rest_of_backbone(Self::PAPER_BLOCK + 1, x))
     }
 
     /// Place of Keras' `conv4_block4`.
@@ -117,7 +117,7 @@ impl ResNet50 {
         }
     }
 
-    fn from_block(&self, first: usize, mut x: Tensor<4>) -> Tensor<2> {
+    fn rest_of_backbone(&self, first: usize, mut x: Tensor<4>) -> Tensor<2> {
         for block in self.blocks.iter().skip(first) {
             x = block.forward(x);
         }

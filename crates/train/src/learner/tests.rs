@@ -94,7 +94,9 @@ fn overfits_32_samples_and_calibrates() {
     let dir = tempfile::tempdir().unwrap();
     let mut data = synthetic(tiny(), 1, 32, 1);
     // Sixteen steps an epoch: measuring and saving is not what this tests.
-    let again = |times: usize| Drive { samples: data.drives[0].samples.repeat(times) };
+    let one = data.drives[0].samples.clone();
+    let again =
+        |times: usize| Drive { samples: one.iter().cycle().take(32 * times).cloned().collect() };
     data.drives = vec![again(16), again(2)];
     let options = TrainOptions {
         steps: Some(400),
