@@ -49,7 +49,7 @@ for round in 0 1; do
     echo "hilly_fast 2500 2 $((round + 2))3 hilly_$round $by"
     drawn town 1 10 1800 2 $((round + 7))0 "dagger${round}_" "$by"
   } | collect
-  train --resume "$WORK/round$round" --out "$WORK/round$((round + 1))" --epochs $((round + 5)) \
+  train --from "$WORK/round$round" --out "$WORK/round$((round + 1))" --epochs $((round + 5)) \
     --lr 8e-4 --seed $((round + 2))
 done
 by="--dagger $WORK/round2"
@@ -59,7 +59,7 @@ by="--dagger $WORK/round2"
   drawn town 1 10 2200 2 92 dagger2_ "$by"
   echo "town_blocks 4000 2 93 blocks_2 $by"
 } | collect
-train --resume "$WORK/round2" --out "$WORK/round3" --epochs 4 --lr 8e-4 --seed 4
+train --from "$WORK/round2" --out "$WORK/round3" --epochs 4 --lr 8e-4 --seed 4
 by="--dagger $WORK/round3"
 {
   drawn country 1 10 1000 2 94 dagger3_ "$by"
@@ -68,7 +68,7 @@ by="--dagger $WORK/round3"
   echo "winding_suburb 3000 2 97 suburb_3 $by"
   echo "hilly_fast 2000 2 98 hilly_3 $by"
 } | collect
-train --resume "$WORK/round3" --name default --out "$WORK/default" --epochs 2 --lr 6e-4 --seed 5
+train --from "$WORK/round3" --name default --out "$WORK/default" --epochs 2 --lr 6e-4 --seed 5
 
 {
   drawn town 11 18 600 5 3 calibration/
