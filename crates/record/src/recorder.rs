@@ -230,8 +230,8 @@ fn fill(buffer: &mut Image, image: &Image) {
 /// the right to do so everything works as well, only less evenly.
 fn step_back() {
     use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
-    // 25 of 0–99 is nice +10.
-    if let Ok(low) = 25_u8.try_into() {
+    // 37 of 0–99 is nice +5: behind the loop, but not starved on a busy machine.
+    if let Ok(low) = 37_u8.try_into() {
         let _ = thread_priority::set_thread_priority_and_policy(
             thread_priority::thread_native_id(),
             ThreadPriority::Crossplatform(low),
