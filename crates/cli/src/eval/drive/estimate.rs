@@ -23,11 +23,12 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 /// # Errors
 /// If the trial drive is impossible: then all would be.
 pub fn sentence(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Result<String> {
-    let network = |e: &&Episode| {
-        let role = roles.iter().find(|r| r.arm.name == e.arm);
-        role.filter(|r| r.arm.driver != Driver::Expert).map(|r| (*e, r))
-    };
-    let driven: Vec<(&Episode, &Role)> = episodes.iter().filter_map(|e| network(&e)).collect();
+    let networks: Vec<&Role> =
+        roles.iter().filter(|r| r.arm.driver != Driver::Expert).collect();
+    let driven: Vec<(&Episode, &Role)> = episodes
+        .iter()
+        .filter_map(|e| Some((e, *networks.iter().find(|r| r.arm.name == e.arm)?)))
+        .collect();
     let mut seconds = 0.0;
     if let Some((episode, role)) = driven.first() {
         let mut stage = Stage::new(roles.to_vec());

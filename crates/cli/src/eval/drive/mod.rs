@@ -5,6 +5,7 @@ mod cast;
 mod episode;
 mod estimate;
 mod files;
+mod page;
 mod pool;
 mod store;
 #[cfg(test)]
@@ -68,6 +69,16 @@ pub struct DriveArgs {
     /// Print what would be driven, and how long that takes, and drive nothing
     #[arg(long)]
     plan: bool,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// What is made of the results.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Write no report.html, for whose pictures the worst drives are driven once more
+    #[arg(long)]
+    no_report: bool,
     /// One JSON object on stdout instead of the tables
     #[arg(long)]
     json: bool,
@@ -90,9 +101,8 @@ struct MergeArgs {
     /// Folder of the whole
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// One JSON object on stdout instead of the tables
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 /// Runs the command.
@@ -146,7 +156,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         progress.finish();
     }
     let results = store.results(&whole_plan(&facts)?);
-    conclude(&dir, &facts, &results, args.json, wanted.len(), stop.asked())
+    conclude(&dir, &facts, &results, &args.show, wanted.len(), stop.asked())
 }
 
 fn cores() -> usize {
@@ -229,7 +239,7 @@ fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
         }
     }
     let results = whole.results(&plan);
-    conclude(&args.out, &facts, &results, args.json, plan.len(), false)
+    conclude(&args.out, &facts, &results, &args.show, plan.len(), false)
 }
 
 /// Tables, files and the exit code.
@@ -237,17 +247,20 @@ fn conclude(
     dir: &std::path::Path,
     facts: &RunFacts,
     results: &[caril_eval::suite::EpisodeResult],
-    json: bool,
+    show: &ShowArgs,
     wanted: usize,
     stopped: bool,
 ) -> anyhow::Result<Exit> {
     let bootstrap = Bootstrap::new(BOOTSTRAP_SEED);
     let tables = compare(results, &arms_of(facts), &bootstrap);
     let summary = files::write(dir, facts, results, &tables)?;
-    if json {
+    if show.json {
         output::print_json(&summary)?;
     } else {
         output::print_text(&text::tables(&tables))?;
+    }
+    if !show.no_report && !stopped {
+        page::write(dir, facts, results, &tables)?;
     }
     let crashed = results.iter().filter(|r| r.measures().is_none()).count();
     if crashed > 0 {
