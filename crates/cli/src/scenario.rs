@@ -161,11 +161,7 @@ pub fn sim_config(
     let route = RouteSpec::parse(&args.route).ok_or_else(|| {
         usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route))
     })?;
-    let faults = args
-        .faults
-        .iter()
-        .map(|text| fault(text))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let faults = args.faults.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimConfig {
         route,
         seed: config.drive_loop.seed,

@@ -105,9 +105,7 @@ impl Arm {
             (_, Some(mode)) => Driver::Network { mode, pack },
             ("expert" | "", None) => return Err(wrong()),
             (_, None) if pack.is_some() => return Err(wrong()),
-            (_, None) => {
-                Driver::Network { mode: Mode::Calibrated, pack: Some(filled(head)?) }
-            }
+            (_, None) => Driver::Network { mode: Mode::Calibrated, pack: Some(filled(head)?) },
         };
         if name.chars().any(|c| c.is_control() || c == ',' || c == '"') {
             return Err(wrong());
@@ -123,10 +121,8 @@ mod tests {
     #[test]
     fn arms_are_parsed() {
         let of = |text: &str| Arm::parse(text).map(|a| (a.name, a.driver, a.config));
-        let network = |mode, pack: Option<&str>| Driver::Network {
-            mode,
-            pack: pack.map(str::to_owned),
-        };
+        let network =
+            |mode, pack: Option<&str>| Driver::Network { mode, pack: pack.map(str::to_owned) };
         assert_eq!(of("expert").unwrap().1, Driver::Expert);
         assert_eq!(of("off").unwrap(), ("off".into(), network(Mode::Off, None), None));
         let mine = of("weights/mine").unwrap();

@@ -97,21 +97,17 @@ impl Measures {
     ) -> Self {
         let sim_seconds = steps.len() as f64 * period_s;
         let route_m = f64::from(last.route_length_m);
-        let driven_m: f64 =
-            steps.iter().map(|s| f64::from(s.ego.speed_mps.abs()) * period_s).sum();
+        let driven_m: f64 = steps.iter().map(|s| f64::from(s.ego.speed_mps.abs()) * period_s).sum();
         let off_road_m = f64::from(last.off_road_m);
         let completion_pct = f64::from(last.route_completion).clamp(0.0, 100.0);
         let result = route_result(completion_pct, off_road_m, driven_m, last.collisions, traffic);
         // Cannot fail: both shares were brought into their range above.
         let score = |v| completion_pct * result.penalty(v).unwrap_or(0.0);
         let at_goal = end == Some(EndReason::GoalReached);
-        let path: Vec<Point> =
-            steps.iter().map(|s| [s.ego.pose.x_m, s.ego.pose.y_m]).collect();
+        let path: Vec<Point> = steps.iter().map(|s| [s.ego.pose.x_m, s.ego.pose.y_m]).collect();
         let near = similarity(expert, &path, SPACING_M).ok();
-        let deviations: Vec<f64> = steps
-            .iter()
-            .filter_map(|s| Some(f64::from(s.truth?.lane_deviation_m.abs())))
-            .collect();
+        let deviations: Vec<f64> =
+            steps.iter().filter_map(|s| Some(f64::from(s.truth?.lane_deviation_m.abs()))).collect();
         let motion: Vec<Motion> = steps
             .iter()
             .map(|s| {

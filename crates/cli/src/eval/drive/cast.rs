@@ -81,8 +81,7 @@ pub struct Borrowed<'a> {
 impl<'a> Borrowed<'a> {
     /// The arm's use of a pack.
     pub fn new(policy: &'a mut AnyPolicy, driver: &Driver) -> Self {
-        let by_class =
-            matches!(driver, Driver::Network { mode: Mode::Classification, .. });
+        let by_class = matches!(driver, Driver::Network { mode: Mode::Classification, .. });
         Self { policy: policy.as_mut(), by_class }
     }
 }

@@ -23,8 +23,7 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 /// # Errors
 /// If the trial drive is impossible: then all would be.
 pub fn sentence(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Result<String> {
-    let networks: Vec<&Role> =
-        roles.iter().filter(|r| r.arm.driver != Driver::Expert).collect();
+    let networks: Vec<&Role> = roles.iter().filter(|r| r.arm.driver != Driver::Expert).collect();
     let driven: Vec<(&Episode, &Role)> = episodes
         .iter()
         .filter_map(|e| Some((e, *networks.iter().find(|r| r.arm.name == e.arm)?)))

@@ -127,11 +127,8 @@ fn results_csv(tables: &[GroupTable]) -> String {
                         serde_json::to_string(&e.verdict).unwrap_or_default().trim_matches('"'),
                     )
                 });
-                csv += &format!(
-                    "{},{},{effect}\n",
-                    head(m.metric, unit),
-                    interval(m.mean.as_ref())
-                );
+                csv +=
+                    &format!("{},{},{effect}\n", head(m.metric, unit), interval(m.mean.as_ref()));
             }
         }
     }
@@ -194,8 +191,7 @@ mod tests {
     #[test]
     fn every_line_has_as_many_fields_as_the_head() {
         let results = super::super::testing::results(4);
-        let arms: Vec<Arm> =
-            ["off", "calibrated"].iter().map(|a| Arm::parse(a).unwrap()).collect();
+        let arms: Vec<Arm> = ["off", "calibrated"].iter().map(|a| Arm::parse(a).unwrap()).collect();
         let b = Bootstrap { resamples: 50, ..Bootstrap::new(1) };
         let tables = compare(&results, &arms, &b);
         for csv in [results_csv(&tables), episodes_csv(&results)] {

@@ -130,7 +130,12 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
     let jobs = args.jobs.map_or_else(cores, |j| j as usize);
     if args.plan {
         for episode in &wanted {
-            output::print_text(&format!("{}  {} seed {}\n", episode.id(), episode.map, episode.seed))?;
+            output::print_text(&format!(
+                "{}  {} seed {}\n",
+                episode.id(),
+                episode.map,
+                episode.seed
+            ))?;
         }
         eprintln!("{}", estimate::sentence(&wanted, &facts.roles, jobs)?);
         return Ok(Exit::Ok);
@@ -264,7 +269,9 @@ fn conclude(
     }
     let crashed = results.iter().filter(|r| r.measures().is_none()).count();
     if crashed > 0 {
-        eprintln!("{crashed} episodes crashed (see episodes.csv); --retry-crashed drives them again");
+        eprintln!(
+            "{crashed} episodes crashed (see episodes.csv); --retry-crashed drives them again"
+        );
     }
     if results.len() < wanted {
         eprintln!("{} of {wanted} episodes are driven; the same command goes on", results.len());

@@ -62,9 +62,9 @@ impl Store {
 
     /// Whether this very episode has been driven.
     pub fn has(&self, episode: &Episode, retry_crashed: bool) -> bool {
-        self.results.get(&episode.id()).is_some_and(|r| {
-            r.episode == *episode && !(retry_crashed && r.measures().is_none())
-        })
+        self.results
+            .get(&episode.id())
+            .is_some_and(|r| r.episode == *episode && !(retry_crashed && r.measures().is_none()))
     }
 
     /// Adds a result: it is on its way to the disk when this returns.
@@ -101,9 +101,10 @@ impl Store {
 /// If there is no run or it cannot be read.
 pub fn read_facts(dir: &Path) -> anyhow::Result<RunFacts> {
     let run = dir.join("run.json");
-    let text = std::fs::read_to_string(&run)
-        .with_context(|| format!("no run in {}", dir.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("not the facts of a run: {}", run.display()))
+    let text =
+        std::fs::read_to_string(&run).with_context(|| format!("no run in {}", dir.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("not the facts of a run: {}", run.display()))
 }
 
 /// Joins what a folder's run was with what it is to be: more trials, suites and arms are welcome,
@@ -112,15 +113,16 @@ pub fn read_facts(dir: &Path) -> anyhow::Result<RunFacts> {
 /// # Errors
 /// If they contradict each other.
 pub fn join(was: &RunFacts, facts: &mut RunFacts, dir: &Path) -> anyhow::Result<()> {
-    let refuse = |what: String| {
-        usage(format!("{what}; give another folder than {}", dir.display()))
-    };
+    let refuse =
+        |what: String| usage(format!("{what}; give another folder than {}", dir.display()));
     if was.version != facts.version {
         return Err(refuse(format!("the results there are of version {}", was.version)));
     }
     for suite in &was.suites {
         match facts.suites.iter().find(|s| s.name == suite.name) {
-            Some(now) if now.cells != suite.cells || now.seed != suite.seed || now.ends != suite.ends => {
+            Some(now)
+                if now.cells != suite.cells || now.seed != suite.seed || now.ends != suite.ends =>
+            {
                 return Err(refuse(format!("suite {} was another there", suite.name)));
             }
             Some(_) => {}

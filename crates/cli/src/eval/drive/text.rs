@@ -37,7 +37,8 @@ fn rows(table: &GroupTable) -> String {
     head.extend(["col/km", "corrected", "harm", "benefit"].map(str::to_owned));
     let mut lines = vec![head];
     for row in &table.rows {
-        let crashed = if row.crashed > 0 { format!("+{} crashed", row.crashed) } else { String::new() };
+        let crashed =
+            if row.crashed > 0 { format!("+{} crashed", row.crashed) } else { String::new() };
         let mut line = vec![row.arm.clone(), format!("{}{crashed}", row.drives)];
         line.extend(COLUMNS.iter().map(|(name, _)| mean(row, name)));
         let percent = |v: Option<f64>| v.map_or("–".into(), |v| format!("{:.1} %", 100.0 * v));
@@ -132,8 +133,7 @@ mod tests {
 
     #[test]
     fn gains_are_said_and_chance_is_not() {
-        let arms: Vec<Arm> =
-            ["off", "calibrated"].iter().map(|a| Arm::parse(a).unwrap()).collect();
+        let arms: Vec<Arm> = ["off", "calibrated"].iter().map(|a| Arm::parse(a).unwrap()).collect();
         let b = Bootstrap { resamples: 200, ..Bootstrap::new(1) };
         let text = tables(&compare(&super::super::testing::results(8), &arms, &b));
         assert!(text.contains("made_up: all") && text.contains("calibrated against off, 16 pairs"));

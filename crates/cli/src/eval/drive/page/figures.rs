@@ -64,7 +64,9 @@ pub(super) fn routes(found: &Found<'_>, stage: &mut Stage) -> anyhow::Result<Str
         html += &maps(&map, &format!("roads{number}"), &drawings);
     }
     let count = num(found.results.len() as f64, 0);
-    Ok(format!("<section><h2>Where they drove</h2>{html}<p class=\"note\">{count} drives.</p></section>\n"))
+    Ok(format!(
+        "<section><h2>Where they drove</h2>{html}<p class=\"note\">{count} drives.</p></section>\n"
+    ))
 }
 
 fn path(result: &EpisodeResult) -> Option<&[PathPoint]> {

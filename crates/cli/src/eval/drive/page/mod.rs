@@ -27,10 +27,7 @@ impl Found<'_> {
     /// The arm whose routes and worst drives are shown.
     fn shown_arm(&self) -> Option<&str> {
         let names = || self.run.roles.iter().filter(|r| r.pack.is_some()).map(|r| &*r.arm.name);
-        FAVOURITES
-            .into_iter()
-            .find(|f| names().any(|n| n == *f))
-            .or_else(|| names().next_back())
+        FAVOURITES.into_iter().find(|f| names().any(|n| n == *f)).or_else(|| names().next_back())
     }
 }
 

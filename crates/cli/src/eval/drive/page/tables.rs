@@ -44,7 +44,8 @@ pub(super) fn verdicts(found: &Found<'_>) -> String {
                 (false, false) => ("fair", "no different from off, as far as these drives tell"),
             };
             let said: Vec<String> = claims.into_iter().map(|c| c.1).collect();
-            let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) };
+            let said =
+                if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) };
             html += &format!(
                 "<p class=\"verdict {grade}\"><b>{}</b> on {}: {word}{said}.</p>\n",
                 escape(&row.arm),
@@ -65,11 +66,7 @@ const PAPER: [(&str, &str, Published); 4] = [
         "Two turns",
         [(8.93, 25.99), (5417.38, 6605.88), (3267.10, 3726.18), (0.596, 1.479)],
     ),
-    (
-        "all",
-        "All",
-        [(5.70, 11.56), (2223.69, 2638.54), (1311.51, 1474.58), (0.391, 0.739)],
-    ),
+    ("all", "All", [(5.70, 11.56), (2223.69, 2638.54), (1311.51, 1474.58), (0.391, 0.739)]),
 ];
 const SIMILARITY: [&str; 4] = ["frechet", "dtw", "area", "curve_length"];
 
@@ -90,7 +87,12 @@ pub(super) fn paper(found: &Found<'_>) -> String {
         body += &line("published, with", published.map(|p| num(p.0, 2)));
         for row in &table.rows {
             let cells = SIMILARITY.map(|name| match find(row, name).and_then(|c| c.mean) {
-                Some(i) => format!("{} <small>[{}, {}]</small>", num(i.estimate, 2), num(i.low, 2), num(i.high, 2)),
+                Some(i) => format!(
+                    "{} <small>[{}, {}]</small>",
+                    num(i.estimate, 2),
+                    num(i.low, 2),
+                    num(i.high, 2)
+                ),
                 None => "–".to_owned(),
             });
             body += &line(&format!("ours, {}", row.arm), cells);
@@ -136,7 +138,8 @@ fn section(table: &GroupTable) -> String {
     let mut body = String::new();
     for m in METRICS {
         let cells: String = table.rows.iter().map(|row| cell(m, find(row, m.name))).collect();
-        let unit = if m.unit.is_empty() { String::new() } else { format!("<small>{}</small>", m.unit) };
+        let unit =
+            if m.unit.is_empty() { String::new() } else { format!("<small>{}</small>", m.unit) };
         body += &format!("<tr><th>{}{unit}</th>{cells}</tr>", escape(m.title));
     }
     type Pooled = fn(&Row) -> Option<f64>;
@@ -257,10 +260,5 @@ fn plot(metric: &Metric, rows: &[(&str, Interval)]) -> Option<String> {
 /// The change in per cent.
 fn scaled(comparison: &Comparison) -> Option<Interval> {
     let c = comparison.effect.as_ref()?.change.as_ref()?;
-    Some(Interval {
-        estimate: 100.0 * c.estimate,
-        low: 100.0 * c.low,
-        high: 100.0 * c.high,
-        ..*c
-    })
+    Some(Interval { estimate: 100.0 * c.estimate, low: 100.0 * c.low, high: 100.0 * c.high, ..*c })
 }

@@ -36,10 +36,7 @@ pub(super) fn section(found: &Found<'_>, stage: &mut Stage) -> anyhow::Result<St
     for (number, (result, measures)) in drives.into_iter().take(EPISODES).enumerate() {
         html += &episode(result, measures, stage, 1 + number * MOMENTS)?;
     }
-    Ok(format!(
-        "<section><h2>The worst drives of {}</h2>{html}</section>\n",
-        escape(arm)
-    ))
+    Ok(format!("<section><h2>The worst drives of {}</h2>{html}</section>\n", escape(arm)))
 }
 
 fn episode(
