@@ -1,6 +1,6 @@
 //! `caril eval drive` as a user meets it: the same table however it was driven (at once, killed and
 //! gone on with, in shards), pairs that are pairs, crashes that are called crashes.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 
@@ -190,8 +190,9 @@ fn a_worker_that_is_shot_is_a_crash_and_no_failed_drive() {
         .spawn()
         .expect("caril runs");
     until_lines(&bench.path("shot").join("episodes.jsonl"), 1, &mut child);
-    let shot = Command::new("pkill").args(["-9", "-P", &child.id().to_string()]).status();
-    assert!(shot.expect("pkill runs").success(), "there is a worker");
+    let kill = format!("kill -9 $(cat /proc/{}/task/*/children)", child.id());
+    let shot = Command::new("sh").args(["-c", &kill]).status();
+    assert!(shot.expect("sh runs").success(), "there is a worker");
     assert_eq!(child.wait().expect("ends").code(), Some(3), "finished, but degraded");
     let crashed: Vec<Value> =
         bench.results("shot").into_iter().filter(|r| r["status"] == "crashed").collect();

@@ -17,4 +17,4 @@ pub use data::{Cells, Ends, RouteRule, Suite, SuiteError};
 pub use measures::{Better, METRICS, Measures, Metric};
 pub use plan::{Episode, Shard, plan};
 pub use result::{EpisodeResult, PATH_STEP_M, PathPoint, Status};
-pub use table::{Comparison, Effect, GroupTable, Row, Verdict, compare};
+pub use table::{Comparison, Effect, GroupTable, ROUTES_MIN, Row, Verdict, compare};

@@ -12,6 +12,9 @@ use crate::stats::{
     Bootstrap, Interval, SignTest, mean_interval, paired_change, paired_difference, sign_test,
 };
 
+/// With fewer routes than this nothing is claimed: the bootstrap of a handful is too narrow.
+pub const ROUTES_MIN: usize = 6;
+
 /// What a difference amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +25,7 @@ pub enum Verdict {
     Worse,
     /// The interval excludes zero of a measure that is neither good nor bad.
     Different,
-    /// The interval holds zero: nothing is claimed.
+    /// The interval holds zero, or there are fewer than [`ROUTES_MIN`] routes: nothing is claimed.
     Unclear,
 }
 
@@ -217,7 +220,8 @@ fn effect(
 ) -> Option<Effect> {
     let difference = paired_difference(from, to, Some(routes), bootstrap).ok()?;
     let differences: Vec<f64> = from.iter().zip(to).map(|(b, a)| a - b).collect();
-    let verdict = match (difference.excludes_zero(), better) {
+    let established = difference.excludes_zero() && difference.clusters >= ROUTES_MIN;
+    let verdict = match (established, better) {
         (false, _) => Verdict::Unclear,
         (true, Better::Neither) => Verdict::Different,
         (true, Better::Lower) if difference.high < 0.0 => Verdict::Better,

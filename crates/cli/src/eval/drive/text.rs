@@ -80,7 +80,7 @@ fn mean(row: &Row, name: &str) -> String {
 /// What is better or worse than the baseline; what is neither is not said.
 fn effects(table: &GroupTable) -> String {
     let mut text = String::new();
-    for row in &table.rows {
+    for row in table.rows.iter().filter(|r| r.arm != "expert") {
         let said: Vec<String> = row.metrics.iter().filter_map(|c| claim(c)).collect();
         let pairs = row.metrics.iter().filter_map(|c| c.effect.as_ref()).map(|e| e.pairs).max();
         if let Some(pairs) = pairs {

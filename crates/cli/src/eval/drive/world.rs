@@ -110,3 +110,83 @@ impl World for SuiteWorld {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use caril_eval::suite::{Ends, RouteRule};
+    use caril_sim::SimConfig;
+
+    use super::*;
+    use crate::scenario;
+
+    fn world(delay: (u32, u32), ends: Ends) -> SuiteWorld {
+        let map = Arc::new(scenario::load_map("winding_suburb").unwrap());
+        let sim = SimConfig { draw: false, ..SimConfig::new(map) };
+        let episode = Episode {
+            suite: String::new(),
+            group: String::new(),
+            cell: String::new(),
+            trial: 0,
+            arm: String::new(),
+            seed: 3,
+            map: String::new(),
+            route: RouteRule { length_m: (1.0, 2.0), turns: None },
+            weather: String::new(),
+            faults: Vec::new(),
+            traffic: 0,
+            delay,
+            appearance: 0,
+            ends,
+        };
+        SuiteWorld::new(scenario::sim_world(sim).unwrap(), &episode, BTreeSet::new())
+    }
+
+    /// Ages in frames of the commands that the car was driven by.
+    fn ages(delay: (u32, u32)) -> Vec<u64> {
+        let mut world = world(delay, Ends::default());
+        (0..60)
+            .map(|_| {
+                let now = world.inner().frame_count();
+                let command = Command { frame_id: FrameId(now), ..Command::default() };
+                world.actuate(&command).unwrap();
+                now - world.held.frame_id.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn commands_come_late_and_never_out_of_order() {
+        assert!(ages((0, 0)).iter().all(|a| *a == 0));
+        let fixed = ages((3, 3));
+        assert!(fixed.iter().skip(3).all(|a| *a == 3), "{fixed:?}");
+        let varying = ages((0, 4));
+        let settled: BTreeSet<u64> = varying.iter().skip(4).copied().collect();
+        assert!(settled.len() > 2 && settled.iter().all(|a| *a <= 4), "{varying:?}");
+        // A command that was overtaken is thrown away: from frame to frame the age grows by one at
+        // most.
+        assert!(varying.windows(2).all(|w| w[1] <= w[0] + 1), "{varying:?}");
+        assert_eq!(varying, ages((0, 4)));
+    }
+
+    #[test]
+    fn driving_away_from_the_goal_is_given_up() {
+        // A limit of millimetres: whatever way it rolls first, it soon is further than that away,
+        // or on its way to the goal.
+        let ends = Ends { beyond_start_m: Some(1e-3), ..Ends::default() };
+        let mut world = world((0, 0), ends);
+        let mut frame = Frame::for_camera(&world.info().camera);
+        let back = Command { throttle: 1.0, steer: 0.7, ..Command::default() };
+        let mut ended = None;
+        for _ in 0..2000 {
+            if let Observed::Ended(reason) = world.observe(&mut frame, 0).observed {
+                ended = Some(reason);
+                break;
+            }
+            world.actuate(&Command { frame_id: frame.id, ..back }).unwrap();
+        }
+        assert_eq!(ended, Some(EndReason::LeftRoute));
+        assert!(world.given_up, "and not because it was lost");
+    }
+}

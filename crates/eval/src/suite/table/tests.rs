@@ -109,6 +109,10 @@ fn a_crash_is_counted_and_no_part_of_a_mean() {
 fn without_pairs_nothing_is_claimed() {
     let (arms, results) = results(4);
     let b = Bootstrap { resamples: 50, ..Bootstrap::new(1) };
+    // Four routes are too few, whatever the interval says.
+    let few = compare(&results, &arms, &b);
+    let few = find(&few, "all", "good", "cross_track_mean").effect.clone().unwrap();
+    assert!(few.difference.excludes_zero() && few.verdict == Verdict::Unclear);
     let only: Vec<EpisodeResult> =
         results.into_iter().filter(|r| r.episode.arm == "good").collect();
     let tables = compare(&only, &arms, &b);
