@@ -117,7 +117,10 @@ impl Recorder {
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("caril-record".into())
-            .spawn(move || write_all(log, &its))
+            .spawn(move || {
+                step_back();
+                write_all(log, &its)
+            })
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
         Ok(Self { shared, thread: Some(thread), image_every, images_seen: 0 })
@@ -223,6 +226,20 @@ fn fill(buffer: &mut Image, image: &Image) {
 }
 
 /// The thread's work: everything that waits, until the recorder closes.
+/// Lets the loop go first: where cores are few, packing pictures must not make a frame wait. Without
+/// the right to do so everything works as well, only less evenly.
+fn step_back() {
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+    // 25 of 0–99 is nice +10.
+    if let Ok(low) = 25_u8.try_into() {
+        let _ = thread_priority::set_thread_priority_and_policy(
+            thread_priority::thread_native_id(),
+            ThreadPriority::Crossplatform(low),
+            ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other),
+        );
+    }
+}
+
 fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
     let mut failure: Option<RecordError> = None;
     let mut last_flush = Instant::now();
