@@ -110,14 +110,14 @@ fn one_table_however_it_was_driven() {
         let e = &r["episode"];
         format!("{}{}{}{}", e["cell"], e["trial"], e["seed"], e["map"])
     };
-    let mut pairs = ["expert", "off", "calibrated"].map(|arm| {
+    let pairs = ["expert", "off", "calibrated"].map(|arm| {
         let mut keys: Vec<String> = of(arm).into_iter().map(key).collect();
         keys.sort();
         keys
     });
     assert_eq!(pairs[0].len(), 4);
     assert_eq!(pairs[0], pairs[1]);
-    assert_eq!(pairs[1], std::mem::take(&mut pairs[2]));
+    assert_eq!(pairs[1], pairs[2]);
     for r in of("expert") {
         let m = &r["measures"];
         assert_eq!(
