@@ -140,7 +140,7 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
     })
 }
 
-/// Fault of the camera: `NAME[:SEVERITY]`.
+/// A fault of the camera by name and severity.
 ///
 /// # Errors
 /// If there is no such fault; the message names all.

@@ -147,7 +147,9 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
     let mut store = Store::open(&dir, &mut facts)?;
     let open: Vec<Episode> =
         wanted.iter().filter(|e| !store.has(e, args.retry_crashed)).cloned().collect();
-    let stop = output::stop_flag("giving up the episodes at work, keeping those that are done")?;
+    let stop = output::stop_on_ctrl_c_saying(
+        "giving up the episodes at work, keeping those that are done",
+    )?;
     if open.len() < wanted.len() {
         eprintln!("{} of {} episodes are driven already", wanted.len() - open.len(), wanted.len());
     }
