@@ -14,8 +14,8 @@ use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
 
-/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, and the
-/// source tree that it was built from.
+/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, and
+/// the source tree that it was built from.
 fn roots() -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from(".")];
     if let Ok(program) = std::env::current_exe() {
