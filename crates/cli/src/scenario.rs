@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
+use caril_eval::suite::Suite;
 use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
@@ -13,8 +14,8 @@ use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
 
-/// Folders that may hold `maps/` and `weights/`: here, beside and above the program, and the
-/// source tree that it was built from.
+/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, and
+/// the source tree that it was built from.
 fn roots() -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from(".")];
     if let Ok(program) = std::env::current_exe() {
@@ -28,8 +29,13 @@ fn find(folder: &str, name: &str) -> Option<PathBuf> {
     roots().into_iter().map(|r| r.join(folder).join(name)).find(|p| p.exists())
 }
 
-/// Names of what lies in `maps/` or `weights/`, for error messages.
+/// Names of what lies in `maps/`, `suites/` or `weights/`, for error messages.
 fn known(folder: &str) -> String {
+    names(folder).join(", ")
+}
+
+/// Names of what lies in `maps/`, `suites/` or `weights/`, in order.
+pub fn names(folder: &str) -> Vec<String> {
     let mut names: Vec<String> = roots()
         .iter()
         .find_map(|r| std::fs::read_dir(r.join(folder)).ok())
@@ -40,7 +46,7 @@ fn known(folder: &str) -> String {
         .filter(|n| !n.starts_with('.') && !n.eq_ignore_ascii_case("readme"))
         .collect();
     names.sort();
-    names.join(", ")
+    names
 }
 
 /// Loads a map by name or file.
@@ -55,6 +61,35 @@ pub fn load_map(name: &str) -> anyhow::Result<RoadMap> {
             .ok_or_else(|| usage(format!("no map {name}; there are: {}", known("maps"))))?
     };
     Ok(RoadMap::load(&path)?)
+}
+
+/// Reads a configuration file: any part of config/default.toml. It is not validated.
+///
+/// # Errors
+/// If the file cannot be read or is no configuration.
+pub fn load_config(path: &Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    toml::from_str(&text).map_err(|e| usage(format!("configuration {}:\n{e}", path.display())))
+}
+
+/// Reads a suite by name (from suites/) or file.
+///
+/// # Errors
+/// If there is no such suite or it makes no sense.
+pub fn load_suite(name: &str) -> anyhow::Result<Suite> {
+    let path = if name.ends_with(".toml") || name.contains('/') {
+        PathBuf::from(name)
+    } else {
+        find("suites", &format!("{name}.toml"))
+            .ok_or_else(|| usage(format!("no suite {name}; there are: {}", known("suites"))))?
+    };
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read the suite {}", path.display()))?;
+    let suite: Suite =
+        toml::from_str(&text).map_err(|e| usage(format!("suite {}:\n{e}", path.display())))?;
+    suite.validate().map_err(|e| usage(format!("{}: {e}", path.display())))?;
+    Ok(suite)
 }
 
 /// Folder of a pack by name or path.
@@ -110,7 +145,7 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
 /// # Errors
 /// If there is no such fault; the message names all.
 pub fn fault(text: &str) -> anyhow::Result<FaultSpec> {
-    caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}")))
+    caril_sim::parse_fault(text).map_err(|e| usage(format!("fault {text}: {e}")))
 }
 
 /// The embedded world that the options describe.

@@ -13,13 +13,16 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     if moments.is_empty() {
         return String::new();
     }
+    let cards = cards(input, moments, 1);
+    format!("<section id=\"moments\"><h2>Least confident moments</h2>{cards}</section>\n")
+}
+
+/// The moments' cards, numbered from `first`.
+pub(super) fn cards(input: &ReportInput<'_>, moments: &[&StepRecord], first: usize) -> String {
     let full = dial_range(moments);
     let cards: String =
-        moments.iter().enumerate().map(|(i, s)| card(input, i + 1, s, full)).collect();
-    format!(
-        "<section id=\"moments\"><h2>Least confident moments</h2>\
-         <div class=\"moments\">{cards}</div></section>\n"
-    )
+        moments.iter().enumerate().map(|(i, s)| card(input, first + i, s, full)).collect();
+    format!("<div class=\"moments\">{cards}</div>")
 }
 
 fn card(input: &ReportInput<'_>, number: usize, step: &StepRecord, full: f64) -> String {
