@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn faults_are_read_and_garbage_is_not() {
         let mut f = Faults::default();
-        for text in ["late:15", "lost:17", "doubled:11", "stall:5:2.5", "version:0.9.15", "spawn:2"] {
+        for text in ["late:15", "lost:17", "doubled:11", "stall:5:2.5", "version:0.9.15", "spawn:2"]
+        {
             f.add(text).unwrap();
         }
         assert_eq!(f.late, Some(Duration::from_millis(15)));

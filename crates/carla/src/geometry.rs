@@ -97,14 +97,8 @@ mod tests {
 
     #[test]
     fn composing_with_nothing_changes_nothing_and_yaw_turns_the_mount() {
-        let base = Pose {
-            x_m: 3.0,
-            y_m: -2.0,
-            z_m: 1.0,
-            yaw_rad: 0.7,
-            pitch_rad: 0.2,
-            roll_rad: -0.1,
-        };
+        let base =
+            Pose { x_m: 3.0, y_m: -2.0, z_m: 1.0, yaw_rad: 0.7, pitch_rad: 0.2, roll_rad: -0.1 };
         let same = compose(&base, &Pose::default());
         for (a, b) in transform_of(&same).iter().zip(transform_of(&base)) {
             assert!((a - b).abs() < 1e-5);

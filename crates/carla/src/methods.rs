@@ -8,7 +8,9 @@ use crate::geometry::{self, read_location, read_transform};
 use crate::wire::{
     EPISODE_STREAM, Fields, Request, Token, Trouble, VERSION, list, nothing, said, value,
 };
-use crate::world::{Ackermann, Body, Control, NO_ACTOR, Settings, Simulation, Sink, blueprint, weather};
+use crate::world::{
+    Ackermann, Body, Control, NO_ACTOR, Settings, Simulation, Sink, blueprint, weather,
+};
 
 type Got<T> = Result<T, Trouble>;
 
@@ -111,9 +113,9 @@ fn questions(
         "get_actor_definitions" => Ok(blueprint::definitions()),
         "spawn_actor" => spawn(world, args, false),
         "spawn_actor_with_parent" => spawn(world, args, true),
-        "destroy_actor" => args.u32(0).and_then(|id| {
-            if world.destroy(id) { Ok(true.into()) } else { Err(DESTROY.into()) }
-        }),
+        "destroy_actor" => args
+            .u32(0)
+            .and_then(|id| if world.destroy(id) { Ok(true.into()) } else { Err(DESTROY.into()) }),
         "get_actors_by_id" => actors_by_id(world, args),
         "get_spectator" => actor(world, world.spectator),
         "get_actor_bounding_box" => args.u32(0).and_then(|id| {
@@ -137,9 +139,7 @@ fn questions(
         "get_vehicle_light_state" => {
             args.u32(0).and_then(|id| world.car(id).map(|c| list([c.lights])))
         }
-        "get_vehicle_light_states" => {
-            Ok(list(world.cars().map(|(id, c)| list([id, c.lights]))))
-        }
+        "get_vehicle_light_states" => Ok(list(world.cars().map(|(id, c)| list([id, c.lights])))),
         "is_traffic_manager_running" => {
             args.u32(0).map(|p| world.traffic_managers.contains_key(&(p as u16)).into())
         }
@@ -178,8 +178,9 @@ fn orders(world: &mut Simulation, name: &str, args: &Fields<'_>) -> Option<Got<(
             world.car(id)?.ackermann = Some(a);
             Ok(())
         }),
-        "set_actor_transform" => id()
-            .and_then(|id| read_transform(&args.fields(1)?).and_then(|at| world.put(id, &at))),
+        "set_actor_transform" => {
+            id().and_then(|id| read_transform(&args.fields(1)?).and_then(|at| world.put(id, &at)))
+        }
         "set_actor_location" => id().and_then(|id| move_to(world, id, args)),
         "set_actor_target_velocity" => id().and_then(|id| {
             let v = args.vector(1)?;
@@ -206,10 +207,9 @@ fn orders(world: &mut Simulation, name: &str, args: &Fields<'_>) -> Option<Got<(
             world.car(id)?.lights = bits.ok_or(Trouble::BadCast)? as u32;
             Ok(())
         }),
-        "set_weather_parameters" => args
-            .fields(0)
-            .and_then(|f| weather::read(&f))
-            .map(|p| world.set_weather(p)),
+        "set_weather_parameters" => {
+            args.fields(0).and_then(|f| weather::read(&f)).map(|p| world.set_weather(p))
+        }
         "apply_physics_control"
         | "set_actor_enable_gravity"
         | "set_actor_collisions"

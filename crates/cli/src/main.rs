@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod calibrate;
+mod carla_server;
 mod collect;
 mod correct;
 mod drive;
@@ -43,6 +44,8 @@ enum Command {
     /// Look at road networks
     #[command(subcommand)]
     Map(map::MapCommand),
+    /// Serve the CARLA 0.9.16 client protocol over the embedded world
+    CarlaServer(carla_server::CarlaServerArgs),
     /// Drive with the expert and record labelled frames
     Collect(collect::CollectArgs),
     /// Turn recorded drives of others into our recording
@@ -70,6 +73,7 @@ fn main() -> std::process::ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::Sim(command) => sim::run(&command),
         Command::Map(command) => map::run(&command),
+        Command::CarlaServer(args) => carla_server::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),

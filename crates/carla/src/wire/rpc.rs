@@ -64,15 +64,16 @@ mod tests {
         assert_eq!(bytes(36, Ok(nothing())), "940124c09191c2");
         assert_eq!(bytes(12, Ok(value(115))), "94010cc091920173");
         assert_eq!(bytes(5, Ok(value(Value::Array(Vec::new())))), "940105c091920190");
-        assert_eq!(bytes(7, Ok(said("no", false))), "940107c0919200" .to_owned() + "91a26e6f");
-        assert_eq!(bytes(7, Ok(said("no", true))), "940107c09192c3" .to_owned() + "91a26e6f");
+        assert_eq!(bytes(7, Ok(said("no", false))), "940107c0919200".to_owned() + "91a26e6f");
+        assert_eq!(bytes(7, Ok(said("no", true))), "940107c09192c3".to_owned() + "91a26e6f");
     }
 
     #[test]
     fn requests_of_the_genuine_client_are_read() {
         let r = read_request(b"\x94\x00\x01\xa7version\x91\x91\xc2").unwrap();
         assert_eq!((r.id, r.method.as_str(), r.args.len(), r.arg_count), (1, "version", 0, 1));
-        for bad in [b"\x01".as_slice(), b"\x90", b"\x94\x02\x01\xa1x\x90", b"\x94\x00\xa1x\x01\x90"] {
+        for bad in [b"\x01".as_slice(), b"\x90", b"\x94\x02\x01\xa1x\x90", b"\x94\x00\xa1x\x01\x90"]
+        {
             assert_eq!(read_request(bad), None, "{bad:?}");
         }
     }

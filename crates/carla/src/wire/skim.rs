@@ -98,9 +98,8 @@ fn head(rest: &[u8]) -> Result<Option<Head>, Refusal> {
     let list = |n: usize, each: u64| {
         Ok(number(n).map(|len| Head { bytes: 1 + n, inside: each * len as u64 }))
     };
-    let few = |mask: u8, each: u64| {
-        Ok(Some(Head { bytes: 1, inside: each * u64::from(first & mask) }))
-    };
+    let few =
+        |mask: u8, each: u64| Ok(Some(Head { bytes: 1, inside: each * u64::from(first & mask) }));
     match first {
         0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => plain(1),
         0x80..=0x8f => few(0x0f, 2),

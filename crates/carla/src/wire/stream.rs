@@ -272,12 +272,8 @@ mod tests {
         let token = Token { stream: 2, port: 12_001 }.bytes();
         assert_eq!(token.len(), 24);
         assert_eq!(token[..8], [2, 0, 0, 0, 0xe1, 0x2e, 1, 0]);
-        let head = SensorHeader {
-            kind: SensorType::Rgb,
-            frame: 9,
-            elapsed_s: 0.4,
-            transform: [0.0; 6],
-        };
+        let head =
+            SensorHeader { kind: SensorType::Rgb, frame: 9, elapsed_s: 0.4, transform: [0.0; 6] };
         let image = image_head(&head, ImageHead { width: 2, height: 1, fov_deg: 90.0 });
         assert_eq!(image[..4], (48u32 + 12 + 8).to_le_bytes());
         assert_eq!(image[4], 13);

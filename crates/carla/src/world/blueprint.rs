@@ -42,7 +42,8 @@ type Attribute = (&'static str, u8, &'static str, &'static [&'static str], bool)
 
 const ROLE: Attribute =
     ("role_name", TEXT, "autopilot", &["autopilot", "scenario", "ego_vehicle"], true);
-const SENSOR_ROLE: Attribute = ("role_name", TEXT, "front", &["front", "back", "left", "right"], true);
+const SENSOR_ROLE: Attribute =
+    ("role_name", TEXT, "front", &["front", "back", "left", "right"], true);
 const TICK: Attribute = ("sensor_tick", FLOAT, "0.0", &[], true);
 
 const CAR: &[Attribute] = &[

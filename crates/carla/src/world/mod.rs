@@ -288,7 +288,12 @@ impl Simulation {
     ///
     /// # Errors
     /// If there is no such blueprint, no room, or the place is taken.
-    pub fn spawn(&mut self, description: &Fields<'_>, at: &Pose, parent: u32) -> Result<u32, Trouble> {
+    pub fn spawn(
+        &mut self,
+        description: &Fields<'_>,
+        at: &Pose,
+        parent: u32,
+    ) -> Result<u32, Trouble> {
         let (description, kind) = Description::read(description)?;
         if self.actors.len() >= self.limits.actors {
             return Err(format!("too many actors: at most {}", self.limits.actors).into());
@@ -410,7 +415,8 @@ impl Simulation {
                 c.advance(sky, dt_s);
             }
         }
-        let mut standing: Vec<(u32, Footprint)> = self.cars().map(|(i, c)| (i, c.footprint())).collect();
+        let mut standing: Vec<(u32, Footprint)> =
+            self.cars().map(|(i, c)| (i, c.footprint())).collect();
         let Self { actors, .. } = self;
         for k in 0..standing.len() {
             let Some(&(id, _)) = standing.get(k) else { break };
@@ -533,10 +539,7 @@ impl Simulation {
                 ]));
             }
             Kind::Gnss => {
-                send(list(sensor::geolocation(
-                    self.place.origin,
-                    [pose.x_m, pose.y_m, pose.z_m],
-                )));
+                send(list(sensor::geolocation(self.place.origin, [pose.x_m, pose.y_m, pose.z_m])));
             }
             Kind::Collision => {
                 for hit in car.iter().flat_map(|c| &c.hits) {

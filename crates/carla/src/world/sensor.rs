@@ -135,8 +135,8 @@ pub fn geolocation(origin: (f64, f64), at: [f64; 3]) -> [f64; 3] {
     let scale = libm::cos(origin.0.to_radians());
     let half = core::f64::consts::FRAC_PI_4;
     let mx = scale * origin.1.to_radians() * EARTH_RADIUS_M + at[0];
-    let my = scale * EARTH_RADIUS_M * libm::log(libm::tan(half + origin.0.to_radians() / 2.0))
-        - at[1];
+    let my =
+        scale * EARTH_RADIUS_M * libm::log(libm::tan(half + origin.0.to_radians() / 2.0)) - at[1];
     let lon = (mx / (EARTH_RADIUS_M * scale)).to_degrees();
     let lat = 2.0 * (libm::atan(libm::exp(my / (EARTH_RADIUS_M * scale))) - half);
     [lat.to_degrees(), lon, at[2]]

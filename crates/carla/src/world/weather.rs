@@ -46,9 +46,8 @@ const WEIGHTS: [f32; 7] = [1.0, 2.0, 1.5, 4.0, 1.0, 0.3, 3.0];
 /// The parameters of a name, as the client sends them for its preset of that name.
 pub fn parameters(name: &str) -> Option<Parameters> {
     let (_, v) = ROWS.iter().find(|r| r.0.eq_ignore_ascii_case(name))?;
-    let mut p = [
-        v[0], v[1], v[2], 10.0, -1.0, v[3], v[4], 0.75, 0.1, v[5], 1.0, 0.03, 0.0331, v[6],
-    ];
+    let mut p =
+        [v[0], v[1], v[2], 10.0, -1.0, v[3], v[4], 0.75, 0.1, v[5], 1.0, 0.03, 0.0331, v[6]];
     if v[1] > 0.0 {
         p[3] = v[1];
     }
@@ -75,7 +74,15 @@ pub fn nearest(p: &Parameters) -> Weather {
         return Weather::default();
     }
     // Between 15° and 45° it grows bright, below the horizon dark: the hour matters, not degrees.
-    let hour = |a: f32| if a > 25.0 { 45.0 } else if a > 0.0 { 15.0 } else { -30.0 };
+    let hour = |a: f32| {
+        if a > 25.0 {
+            45.0
+        } else if a > 0.0 {
+            15.0
+        } else {
+            -30.0
+        }
+    };
     // Every night of CARLA's is foggy by number; what is meant shows in the day's numbers.
     let haze = |fog: f32, altitude: f32| if altitude <= 0.0 { fog - 58.0 } else { fog };
     let of = |v: [f32; 7]| [v[0], v[1], v[2], hour(v[3]), haze(v[4], v[3]), v[5], v[6]];
