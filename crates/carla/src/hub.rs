@@ -43,11 +43,6 @@ impl Hub {
         lock(&self.streams).get(&stream).is_some_and(|v| !v.is_empty())
     }
 
-    /// Listeners of all streams.
-    pub fn listeners(&self) -> usize {
-        lock(&self.streams).values().map(Vec::len).sum()
-    }
-
     /// Queues a message that may be sent from `due` on. In lockstep (`wait`) nothing is lost: who
     /// does not keep up is waited for, and cut off at last; else the oldest makes room.
     pub fn publish(&self, stream: u32, message: Vec<u8>, due: Instant, copies: u32, wait: bool) {

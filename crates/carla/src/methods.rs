@@ -5,9 +5,7 @@ use rmpv::Value;
 
 use crate::batch;
 use crate::geometry::{self, read_location, read_transform};
-use crate::wire::{
-    EPISODE_STREAM, Fields, Request, Token, Trouble, VERSION, list, nothing, said, value,
-};
+use crate::wire::{EPISODE_STREAM, Fields, Request, Token, Trouble, list, nothing, said, value};
 use crate::world::{
     Ackermann, Body, Control, NO_ACTOR, Settings, Simulation, Sink, blueprint, weather,
 };
@@ -329,9 +327,4 @@ fn physics() -> Value {
         list([wheel(x, -y, steer), wheel(x, y, steer), wheel(-x, -y, 0.0), wheel(-x, y, 0.0)]),
         false.into(),
     ])
-}
-
-/// The version that is told by default.
-pub const fn version() -> &'static str {
-    VERSION
 }

@@ -18,8 +18,7 @@ pub struct Request {
 /// Reads one whole request `[0, id, method, [[asynchronous], args…]]`. `None` if it is no such
 /// thing: the peer speaks something else.
 pub fn read_request(mut bytes: &[u8]) -> Option<Request> {
-    let value =
-        rmpv::decode::read_value_with_max_depth(&mut bytes, super::MAX_DEPTH as u16 + 2).ok()?;
+    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, super::MAX_DEPTH + 2).ok()?;
     let Value::Array(parts) = value else { return None };
     let [kind, id, method, args] = <[Value; 4]>::try_from(parts).ok()?;
     if kind.as_u64() != Some(0) {

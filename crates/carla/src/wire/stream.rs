@@ -180,7 +180,6 @@ pub struct EpisodeState {
 }
 
 const ACTOR_BYTES: usize = 119;
-const UNION_BYTES: usize = 54;
 
 /// The message of an episode state.
 pub fn episode_state(s: &EpisodeState) -> Vec<u8> {
@@ -249,7 +248,7 @@ mod tests {
             assert_eq!(bytes.len(), 4 + 84 + 119 * n);
             assert_eq!(bytes[..4], (84 + 119 * n as u32).to_le_bytes());
         }
-        assert_eq!(ACTOR_BYTES, 4 + 1 + 24 + 36 + UNION_BYTES);
+        assert_eq!(ACTOR_BYTES, 4 + 1 + 24 + 36 + 54);
     }
 
     #[test]

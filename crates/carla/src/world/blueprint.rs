@@ -19,15 +19,6 @@ pub enum Kind {
     Imu,
     /// Latitude, longitude, altitude.
     Gnss,
-    /// The free camera of every world; cannot be spawned.
-    Spectator,
-}
-
-impl Kind {
-    /// Whether it has a stream.
-    pub fn is_sensor(self) -> bool {
-        !matches!(self, Self::Vehicle | Self::Spectator)
-    }
 }
 
 /// CARLA's types of attributes, by their numbers.

@@ -16,7 +16,7 @@ use caril_sim::{Scene, Weather};
 use rmpv::Value;
 
 pub use self::blueprint::{Description, Kind};
-pub use self::car::{Ackermann, Car, Control, Hit};
+pub use self::car::{Ackermann, Car, Control};
 pub use self::place::{Library, Place};
 pub use self::sensor::Sensor;
 use crate::geometry;
@@ -409,7 +409,7 @@ impl Simulation {
         self.delta_s = dt_s;
         self.frame += 1;
         self.elapsed_s += dt_s;
-        let Self { actors, place, sky, .. } = self;
+        let Self { actors, sky, .. } = self;
         for a in actors.values_mut() {
             if let Body::Car(c) = &mut a.body {
                 c.advance(sky, dt_s);
@@ -417,7 +417,7 @@ impl Simulation {
         }
         let mut standing: Vec<(u32, Footprint)> =
             self.cars().map(|(i, c)| (i, c.footprint())).collect();
-        let Self { actors, .. } = self;
+        let Self { actors, place, .. } = self;
         for k in 0..standing.len() {
             let Some(&(id, _)) = standing.get(k) else { break };
             let Some(Body::Car(c)) = actors.get_mut(&id).map(|a| &mut a.body) else { continue };

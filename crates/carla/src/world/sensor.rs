@@ -84,7 +84,7 @@ impl Sensor {
             Kind::LaneInvasion => SensorType::LaneInvasion,
             Kind::Imu => SensorType::Imu,
             Kind::Gnss => SensorType::Gnss,
-            Kind::Vehicle | Kind::Spectator => SensorType::World,
+            Kind::Vehicle => SensorType::World,
         }
     }
 
