@@ -23,6 +23,7 @@ class Controller:
         self.send(wire.HELLO, json.dumps(hello).encode())
         kind, body = self.receive()
         if kind == wire.REFUSE:
+            self.close(bye=False)
             raise RuntimeError(json.loads(body)["reason"])
         welcome = json.loads(body)
         self.session, self.plant = welcome["session"], welcome["plant"]
