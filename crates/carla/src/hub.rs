@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 16;
 /// A listener that takes nothing for so long is cut off.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A listener that is on its way is waited for so long.
+const GATHER: Duration = Duration::from_millis(500);
 /// So often a thread looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -18,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub struct Hub {
     streams: Mutex<BTreeMap<u32, Vec<Arc<Outbox>>>>,
+    /// Streams whose token was asked for and whose listener is still on its way.
+    expected: Mutex<Vec<u32>>,
+    came: Condvar,
 }
 
 #[derive(Default)]
@@ -41,6 +46,32 @@ impl Hub {
     /// Whether anybody listens.
     pub fn wanted(&self, stream: u32) -> bool {
         lock(&self.streams).get(&stream).is_some_and(|v| !v.is_empty())
+    }
+
+    /// Somebody asked for a stream's token: a listener will come.
+    pub fn expect(&self, stream: u32) {
+        let mut expected = lock(&self.expected);
+        if expected.len() < 64 {
+            expected.push(stream);
+        }
+    }
+
+    /// Waits a moment for the listeners that are on their way, so that a sensor that was told to
+    /// listen before a tick has that tick's measurement. Who does not come is forgotten.
+    pub fn gather(&self) {
+        let expected = lock(&self.expected);
+        let some = |e: &mut Vec<u32>| !e.is_empty();
+        let waited = self.came.wait_timeout_while(expected, GATHER, some);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clear();
+    }
+
+    fn has_come(&self, stream: u32) {
+        let mut expected = lock(&self.expected);
+        if let Some(i) = expected.iter().position(|s| *s == stream) {
+            expected.swap_remove(i);
+        }
+        drop(expected);
+        self.came.notify_all();
     }
 
     /// Queues a message that may be sent from `due` on. In lockstep (`wait`) nothing is lost: who
@@ -67,6 +98,7 @@ impl Hub {
         let stream = u32::from_le_bytes(id);
         let outbox = Arc::new(Outbox::default());
         lock(&self.streams).entry(stream).or_default().push(Arc::clone(&outbox));
+        self.has_come(stream);
         while !stop.load(Ordering::Relaxed) {
             match outbox.next() {
                 Some(message) => {

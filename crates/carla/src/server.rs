@@ -272,6 +272,15 @@ impl Shared {
     }
 
     fn answer(&self, request: &crate::wire::Request) -> Result<rmpv::Value, String> {
+        match request.method.as_str() {
+            "get_sensor_token" => {
+                if let Some(stream) = request.args.first().and_then(rmpv::Value::as_u64) {
+                    self.hub.expect(stream as u32);
+                }
+            }
+            "tick_cue" | "apply_batch" => self.hub.gather(),
+            _ => {}
+        }
         let mut world = lock(&self.world);
         let mut out = Out { hub: &self.hub, faults: &self.faults, wait: true };
         if request.method == "tick_cue" {
