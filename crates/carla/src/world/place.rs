@@ -49,7 +49,8 @@ pub struct Place {
     pub obstacles: Obstacles,
     /// Recommended places for vehicles.
     pub spawn_points: Vec<Pose>,
-    /// Latitude and longitude of the origin, degrees.
+    /// Latitude and longitude of the origin, degrees; without one in the file those that the
+    /// client assumes.
     pub origin: (f64, f64),
 }
 
@@ -75,7 +76,7 @@ impl Place {
             let rest = xodr.split(key).nth(1)?;
             rest.split(|c: char| c.is_whitespace() || c == '<' || c == ']').next()?.parse().ok()
         };
-        let origin = (number("+lat_0=").unwrap_or(0.0), number("+lon_0=").unwrap_or(0.0));
+        let origin = (number("+lat_0=").unwrap_or(42.0), number("+lon_0=").unwrap_or(2.0));
         let name = name.to_owned();
         Ok(Self { name, map, scene, obstacles, spawn_points, origin, xodr })
     }
