@@ -3,7 +3,6 @@
 import math
 import os
 import tempfile
-import time
 
 import carla
 
@@ -159,6 +158,8 @@ class Bridge:
 
     def _episode(self):
         """Drives with the present controller. An end's reason, or None if the controller left."""
+        if self.o.follow:
+            self._advance()  # the world did not wait for a controller
         hold, held_s, silent = carla.VehicleControl(brake=1.0), 0.0, False
         while not self.stop():
             frame = self._frame()
@@ -229,11 +230,7 @@ class Bridge:
     def _frame(self):
         """The frame that the world is in. One snapshot gives every value, so that none of them
         belongs to another frame."""
-        snapshot = self.world.get_snapshot()
-        deadline = time.monotonic() + 2.0
-        while snapshot.frame < self.frame and time.monotonic() < deadline:
-            time.sleep(0.001)
-            snapshot = self.world.get_snapshot()
+        snapshot = self.clock.snapshot()
         seen = snapshot.find(self.ego.id)
         if snapshot.frame != self.frame or seen is None:
             raise server.ServerGone(f"frame {self.frame} has no state of the ego")

@@ -27,7 +27,7 @@ def parser():
     p.add_argument("--port", type=int, default=2000, help="CARLA's port [2000]")
     p.add_argument("--endpoint", default="tcp://127.0.0.1:5555", help="where controllers connect")
     p.add_argument("--map", help="town to load [the one that is there]")
-    p.add_argument("--route", default="default", help="default, random or X,Y:X,Y [default]")
+    p.add_argument("--route", default="default", help="default, random or =X,Y:X,Y [default]")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--weather", help="CARLA's preset name [as it is]")
     p.add_argument("--rate", type=float, default=20.0, help="frames per second [20]")

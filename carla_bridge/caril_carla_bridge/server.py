@@ -107,6 +107,15 @@ class Clock:
                     return self._arrived(now)
         raise ServerGone(f"{self.STRIKES} ticks without an answer")
 
+    def snapshot(self):
+        """The state of the frame that was ticked last."""
+        snapshot = self.world.get_snapshot()
+        deadline = time.monotonic() + 2.0
+        while snapshot.frame < self.frame and time.monotonic() < deadline:
+            time.sleep(0.001)
+            snapshot = self.world.get_snapshot()
+        return snapshot
+
     def _is_back(self):
         try:
             self.client.get_server_version()
@@ -130,26 +139,31 @@ class Follower:
     def __init__(self, world, timeout_s, say):
         self.timeout_s, self.say = timeout_s, say
         self.frame, self.foreign, self.late = None, 0, 0
-        self._frames = queue.Queue(64)
+        self._seen = None
+        self._frames = queue.Queue(1024)
         self._handle = world.on_tick(self._on_tick)
         self._world = world
 
     def _on_tick(self, snapshot):
         try:
-            self._frames.put_nowait(snapshot.frame)
+            self._frames.put_nowait(snapshot)
         except queue.Full:
             pass
 
     def tick(self):
-        """The newest frame, waiting for it."""
+        """The newest frame, waiting for one that was not seen before."""
         try:
-            frame = self._frames.get(timeout=3 * self.timeout_s)
+            seen = self._frames.get(timeout=3 * self.timeout_s)
             while not self._frames.empty():
-                frame = self._frames.get_nowait()
+                seen = self._frames.get_nowait()
         except queue.Empty:
             raise ServerGone(f"nobody ticked for {3 * self.timeout_s:.0f} s") from None
-        self.frame = frame
-        return frame
+        self._seen, self.frame = seen, seen.frame
+        return self.frame
+
+    def snapshot(self):
+        """The state of the frame that was returned last."""
+        return self._seen
 
     def close(self):
         """Stops listening."""

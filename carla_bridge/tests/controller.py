@@ -48,7 +48,7 @@ class Controller:
         """The next frame as a dict, or None at the end."""
         kind, body = self.receive()
         if kind == wire.END_KIND:
-            self.end = body[0]
+            self.end, self.truth = body[0], wire.TRUTH.unpack_from(body, wire.END.size)
             return None
         if kind == wire.BYE:
             return None

@@ -45,7 +45,7 @@ def test_the_goal_is_reached_and_told(serve, bridge):
     w = max((town.get_waypoint(s.location) for s in town.get_spawn_points()),
             key=lambda w: len(w.next_until_lane_end(1.0)))
     a, b = w.transform.location, w.next(25.0)[0].transform.location
-    p = bridge(port, "--route", f"{a.x},{a.y}:{b.x},{b.y}")
+    p = bridge(port, f"--route={a.x},{a.y}:{b.x},{b.y}")
     c = drive(p)
     assert c.end == 1 and c.truth[6] == 100.0
     c.close()
