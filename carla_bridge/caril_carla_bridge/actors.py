@@ -8,8 +8,10 @@ import carla
 
 from caril_carla_bridge.server import Fatal
 
-ROAD = (carla.LaneType.Driving | carla.LaneType.Parking | carla.LaneType.Shoulder
-        | carla.LaneType.Biking)
+# Asked for one by one: of several types the client looks at the nearest centre only, and a narrow
+# shoulder in a junction then hides the driving lane over it.
+ROAD = (carla.LaneType.Driving, carla.LaneType.Shoulder, carla.LaneType.Parking,
+        carla.LaneType.Biking)
 # Half of length and width between the wheels, metres.
 WHEEL_X_M, WHEEL_Y_M = 1.4375, 0.79
 
@@ -195,6 +197,6 @@ def is_off_road(town, transform):
         for y in (WHEEL_Y_M, -WHEEL_Y_M):
             p = carla.Location(at.x + x * forward.x + y * right.x,
                                at.y + x * forward.y + y * right.y, at.z)
-            if town.get_waypoint(p, project_to_road=False, lane_type=ROAD) is None:
+            if not any(town.get_waypoint(p, project_to_road=False, lane_type=t) for t in ROAD):
                 return True
     return False
