@@ -100,9 +100,10 @@ def child(options):
     asked = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.append(True))
-    code = supervisor.BUG
+    code, parent = supervisor.BUG, os.getppid()
     try:
-        code = run(options, lambda: bool(asked))
+        # A child whose parent was killed leaves as well, and leaves the world in order.
+        code = run(options, lambda: bool(asked) or os.getppid() != parent)
     except BaseException:  # whatever it was, the exit code must be ours
         traceback.print_exc()
     with open(options.child, "w", encoding="utf-8") as f:

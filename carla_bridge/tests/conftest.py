@@ -31,7 +31,9 @@ class Process:
 
     def __init__(self, command, **more):
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
-        self.child = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE, text=True, **more)
+        # A group of its own, so that a test's end reaches children of children.
+        self.child = subprocess.Popen(
+            command, stderr=self.log, stdout=subprocess.PIPE, text=True, preexec_fn=os.setpgrp, **more)
 
     def text(self):
         return Path(self.log.name).read_text(encoding="utf-8")
@@ -56,10 +58,22 @@ class Process:
         return self.child.returncode, out
 
     def kill(self):
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGCONT)
-            self.child.kill()
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            try:
+                os.killpg(self.child.pid, number)
+            except ProcessLookupError:
+                pass
         self.child.wait()
+        self.child.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def no_controller_stays():
+    """A ZeroMQ context that a failed test left would block for ever when it is collected."""
+    from controller import Controller
+    yield
+    while Controller.open:
+        Controller.open.pop().close(bye=False)
 
 
 @pytest.fixture

@@ -10,10 +10,13 @@ from caril_carla_bridge import wire
 
 
 class Controller:
-    """Connects, says Hello, and answers frames. `answer(frame)` may be replaced."""
+    """Connects, says Hello, and answers frames."""
+
+    open = []
 
     def __init__(self, endpoint, camera=None, seconds=30.0):
         self.context = zmq.Context()
+        Controller.open.append(self)
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 200
         self.socket.connect(endpoint)
@@ -77,6 +80,10 @@ class Controller:
         return self
 
     def close(self, bye=True):
+        if self in Controller.open:
+            Controller.open.remove(self)
+        if self.socket.closed:
+            return
         if bye:
             self.send(wire.BYE)
         self.socket.close()

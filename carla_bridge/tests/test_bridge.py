@@ -225,8 +225,9 @@ def test_a_dead_server_is_waited_for_by_a_new_child(serve, bridge):
     p = bridge(port, "--frames", "20", "--tick-timeout", "1")
     c = Controller(p.endpoint, seconds=30)
     c.drive(5)
+    asked = c.frame()
     server.kill()
-    c.command(c.frame())
+    c.command(asked)
     p.wait_for("the server is gone")
     assert c.frame() is None, "Bye"
     c.close(bye=False)
