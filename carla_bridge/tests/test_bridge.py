@@ -167,14 +167,15 @@ def test_signals_end_it_cleanly(serve, bridge, number, moment):
     assert look(port) == [[], False, []]
 
 
-def test_a_controller_that_leaves_is_followed_by_a_stand_and_by_the_next(serve, bridge):
+@pytest.mark.parametrize("bye", [True, False])
+def test_a_controller_that_leaves_is_followed_by_a_stand_and_by_the_next(serve, bridge, bye):
     port, _ = serve()
     p = bridge(port, "--frames", "200")
     c = Controller(p.endpoint)
     c.drive(40)
     moving = c.frame()
     assert moving["speed"] > 1
-    c.close(bye=True)
+    c.close(bye=bye)
     p.wait_for("braking to a stand")
     d = Controller(p.endpoint)
     d.start()
