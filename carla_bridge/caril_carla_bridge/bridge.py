@@ -71,7 +71,8 @@ class Bridge:
         self.town = self.world.get_map()
         self.route = self._route()
         self.ego, start = actors.spawn_ego(self.world, o.vehicle, o.tag, self.route, self.say)
-        self.clock.tick()
+        for _ in range(o.settle):
+            self.clock.tick()
         self.camera = actors.Camera(self.world, self.ego, o.tag, o.camera)
         for name in ("sensor.other.collision", "sensor.other.lane_invasion"):
             self.events.append(actors.Events(self.world, self.ego, o.tag, name))
@@ -79,7 +80,7 @@ class Bridge:
             self.traffic = actors.Traffic(
                 self.client, self.world, o.traffic, o.tag, o.tm_port, o.seed, self.say)
         self.judge = Judge(self.route, 1.0 / o.rate, start, o.frames)
-        self._settle()
+        self._first()
         self.plant = Plant(o.endpoint, self._info())
         self.say(f"plant at {self.plant.endpoint} ({self._map_name()}, {self.route.length_m:.0f} m)")
 
@@ -108,11 +109,9 @@ class Bridge:
         finally:
             os.unlink(f.name)
 
-    def _settle(self):
-        """Lets sensors and car come to rest; the last frame of it is the first of the drive."""
-        for _ in range(self.o.settle):
-            self.frame = self.clock.tick()
-        # The first pictures of a new camera may take some frames.
+    def _first(self):
+        """The first frame of the drive: the first of which there is a picture. Those of a new
+        camera may take some frames."""
         for _ in range(20):
             self.frame = self.clock.tick()
             self.pixels = self.camera.take(self.frame, IMAGE_DEADLINE_S)

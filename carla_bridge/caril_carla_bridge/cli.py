@@ -43,7 +43,7 @@ def parser():
     p.add_argument("--tag", default="ego", help="marks our actors; one tag per running bridge")
     p.add_argument("--follow", action="store_true", help="another client ticks and owns settings")
     p.add_argument("--once", action="store_true", help="leave when the controller has left")
-    p.add_argument("--settle", type=int, default=2, help="frames before the first one [2]")
+    p.add_argument("--settle", type=int, default=3, help="frames for the car to come to rest [3]")
     p.add_argument("--connect-timeout", type=float, default=60.0, metavar="S")
     p.add_argument("--load-timeout", type=float, default=120.0, metavar="S")
     p.add_argument("--tick-timeout", type=float, default=5.0, metavar="S")

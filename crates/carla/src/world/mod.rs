@@ -160,7 +160,7 @@ pub struct Surroundings<'a> {
     pub scene: &'a Scene,
     /// Light and air.
     pub weather: &'a Weather,
-    /// Seconds of the episode, which move the clouds.
+    /// Seconds since the camera's first picture, which move the clouds.
     pub time_s: f64,
 }
 
@@ -516,10 +516,13 @@ impl Simulation {
                     .filter(|(id, _)| *id != parent)
                     .map(|(_, c)| BodyPose::car(c.pose, c.color))
                     .collect();
+                // Clouds and rain begin with the camera's first picture, as they begin with the
+                // drive in the embedded world: the same drive sees the same sky.
+                let begun_s = *sensor.begun_s.get_or_insert(self.elapsed_s);
                 let what = Surroundings {
                     scene: &self.place.scene,
                     weather: &self.sky,
-                    time_s: self.elapsed_s,
+                    time_s: self.elapsed_s - begun_s,
                 };
                 if let Some(eye) = &mut sensor.eye {
                     out.send(stream, self.frame, eye.message(&head, &what, &base, &bodies));

@@ -25,6 +25,8 @@ pub struct Sensor {
     pub period_s: f64,
     /// When it is due next, seconds of the episode.
     pub due_s: f64,
+    /// When it measured first, seconds of the episode.
+    pub begun_s: Option<f64>,
     /// Its camera, if it is one.
     pub eye: Option<Box<Eye>>,
 }
@@ -65,7 +67,7 @@ impl Sensor {
             None
         };
         let period_s = description.number("sensor_tick", 0.0, 0.0..=3600.0)?;
-        Ok(Self { kind, stream, relative: *relative, period_s, due_s: 0.0, eye })
+        Ok(Self { kind, stream, relative: *relative, period_s, due_s: 0.0, begun_s: None, eye })
     }
 
     /// Pixels that it draws in a frame.
