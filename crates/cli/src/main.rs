@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod bench_train;
 mod calibrate;
+mod carla_server;
 mod collect;
 mod correct;
 mod drive;
@@ -45,6 +46,8 @@ enum Command {
     /// Look at road networks
     #[command(subcommand)]
     Map(map::MapCommand),
+    /// Serve the CARLA 0.9.16 client protocol over the embedded world
+    CarlaServer(carla_server::CarlaServerArgs),
     /// Drive with the expert and record labelled frames
     Collect(collect::CollectArgs),
     /// Turn recorded drives of others into our recording
@@ -72,6 +75,7 @@ fn main() -> std::process::ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::Sim(command) => sim::run(&command),
         Command::Map(command) => map::run(&command),
+        Command::CarlaServer(args) => carla_server::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),

@@ -92,6 +92,27 @@ pub fn load_suite(name: &str) -> anyhow::Result<Suite> {
     Ok(suite)
 }
 
+/// Every map of the first `maps/` folder that there is, by name.
+pub fn all_maps() -> Vec<(String, PathBuf)> {
+    let mut maps: Vec<(String, PathBuf)> = roots()
+        .iter()
+        .find_map(|r| std::fs::read_dir(r.join("maps")).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "xodr"))
+        .map(|p| (map_name(&p), p))
+        .collect();
+    maps.sort();
+    maps
+}
+
+/// What a map's file is called.
+pub fn map_name(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
 /// Folder of a pack by name or path.
 ///
 /// # Errors
