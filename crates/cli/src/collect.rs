@@ -226,8 +226,7 @@ impl<'a> Source<'a> {
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
                     appearance_seed: rng.next_u64() >> 1,
-                    // The noise on the wheel is the collector's: it works for every plant.
-                    disturbance: Some(Disturbance { steer_max: 0.0, ..Disturbance::default() }),
+                    disturbance: Some(Disturbance::default()),
                     ..SimConfig::clone(base)
                 };
                 Ok(Box::new(SimWorld::new(config)?))

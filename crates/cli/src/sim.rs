@@ -201,15 +201,7 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
         }
         None => {
             let route = caril_sim::RouteSpec::default().plan(&map, 0)?;
-            let p = route.at(0.0);
-            Pose {
-                x_m: p.x_m,
-                y_m: p.y_m,
-                z_m: p.z_m,
-                yaw_rad: p.yaw_rad,
-                pitch_rad: p.pitch_rad,
-                roll_rad: 0.0,
-            }
+            route.at(0.0).pose()
         }
     };
     let scene = Scene::build(&map, args.appearance);

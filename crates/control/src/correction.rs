@@ -4,7 +4,7 @@
 
 use caril_core::{
     BIN_COUNT, BIN_WIDTH, Calibration, Correction, CorrectionConfig, CorrectionMode, CounterRng,
-    FrameId, Prediction, Regime, bin_center, bin_edges,
+    FrameId, Prediction, Regime, bin_edges,
 };
 
 use crate::bounded;
@@ -17,10 +17,6 @@ pub const PAPER_UNSURE: f32 = 0.5;
 pub const PAPER_ENTROPY_UNSURE: f32 = 1.5;
 /// Paper: so many samples are averaged.
 pub const PAPER_SAMPLES: u32 = 10;
-/// A second peak is one that reaches this share of the first, across a valley that falls below
-/// this share of the second.
-const PEAK_SHARE: f32 = 0.5;
-
 /// Memory of the correction: whether mode `calibrated` is engaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CorrectionState {
@@ -109,7 +105,7 @@ fn calibrated(
     prediction: &Prediction,
     state: &mut CorrectionState,
 ) -> Correction {
-    let scaled = temperature_scaled(prediction, calibration.temperature);
+    let scaled = prediction.temperature_scaled(calibration.temperature);
     let mass = scaled.neighbour_mass();
     state.engaged =
         if state.engaged { mass <= calibration.mass_exit } else { mass < calibration.mass_enter };
@@ -131,7 +127,7 @@ fn calibrated(
     // Inverse-variance weights 1/a and 1/b, written so that b = 0 is no division by zero.
     let share = a / (a + b);
     Correction {
-        steer: r + share * (class_centre(&scaled) - r),
+        steer: r + share * (scaled.class_centre() - r),
         regime: Regime::Fused,
         speed_cap_mps: speed_cap(config, calibration, mass),
         confidence: mass,
@@ -145,57 +141,6 @@ fn speed_cap(config: &CorrectionConfig, calibration: &Calibration, mass: f32) ->
     // Floor and enter may be equal: then the quotient is infinite, or 0/0, which is no doubt.
     let doubt = bounded((enter - mass) / (enter - floor), 0.0, 1.0);
     config.speed_cap_max_mps + doubt * (config.speed_cap_min_mps - config.speed_cap_max_mps)
-}
-
-/// The prediction with its logits divided by `temperature`: pᵢ^(1/T), renormalised. Computed with
-/// logarithms relative to the highest, so that nothing overflows. A temperature that makes no
-/// sense leaves the prediction as it is.
-pub fn temperature_scaled(prediction: &Prediction, temperature: f32) -> Prediction {
-    let top = libm::logf(prediction.confidence());
-    // ln 0 = −∞ and exp(−∞) = 0: an impossible class stays impossible.
-    let powers = prediction.probs().map(|p| libm::expf((libm::logf(p) - top) / temperature));
-    let sum: f32 = powers.iter().sum();
-    Prediction::new(prediction.regression(), powers.map(|p| p / sum)).unwrap_or(*prediction)
-}
-
-/// The action that the class distribution stands for: its mean, or, when it has two peaks, the
-/// mean of the highest class and its neighbours.
-///
-/// Why: with "left or right, not straight" the mean is the one action that the classes rule out.
-/// The weights of the fusion still use the variance of the whole distribution, because choosing
-/// one of two peaks does not make the choice any surer. A flat distribution has no second peak
-/// (no valley), so it keeps its mean: its highest class is an accident.
-pub fn class_centre(prediction: &Prediction) -> f32 {
-    if !has_second_peak(prediction) {
-        return prediction.class_mean();
-    }
-    let k = prediction.argmax();
-    let near = |i: usize| i.abs_diff(k) <= 1;
-    let (mut mass, mut sum) = (0.0, 0.0);
-    for (i, p) in prediction.probs().iter().enumerate().filter(|(i, _)| near(*i)) {
-        mass += p;
-        sum += p * bin_center(i);
-    }
-    sum / mass
-}
-
-fn has_second_peak(prediction: &Prediction) -> bool {
-    let (k, top) = (prediction.argmax(), prediction.confidence());
-    let probs = prediction.probs();
-    let right = probs.iter().skip(k);
-    let left = probs.iter().rev().skip(probs.len().saturating_sub(k).saturating_sub(1));
-    peak_beyond_valley(top, right) || peak_beyond_valley(top, left)
-}
-
-fn peak_beyond_valley<'a>(top: f32, outwards: impl Iterator<Item = &'a f32>) -> bool {
-    let mut valley = top;
-    for &p in outwards {
-        if p >= PEAK_SHARE * top && valley < PEAK_SHARE * p {
-            return true;
-        }
-        valley = valley.min(p);
-    }
-    false
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ mod table;
 
 pub use controller::{Controller, StepInput, StepOutput};
 pub use correction::{
-    CorrectionState, PAPER_ENTROPY_UNSURE, PAPER_SAMPLES, PAPER_SURE, PAPER_UNSURE, class_centre,
-    correct, paper_bin, temperature_scaled,
+    CorrectionState, PAPER_ENTROPY_UNSURE, PAPER_SAMPLES, PAPER_SURE, PAPER_UNSURE, correct,
+    paper_bin,
 };
 pub use gate::{CommandGate, Verdict};
 pub use image_check::{ImageCheck, check_image};

@@ -79,13 +79,9 @@ pub struct EgoState {
 impl EgoState {
     /// Whether every number is finite.
     pub fn is_finite(&self) -> bool {
-        let p = &self.pose;
-        self.speed_mps.is_finite()
-            && self.accel_mps2.is_finite()
-            && self.yaw_rate_radps.is_finite()
-            && [p.x_m, p.y_m, p.z_m, p.yaw_rad, p.pitch_rad, p.roll_rad]
-                .iter()
-                .all(|v| v.is_finite())
+        let mut ego = *self;
+        ego.fields().iter().all(|f| f.value.is_finite())
+            && ego.pose.fields().iter().all(|f| f.value.is_finite())
     }
 }
 

@@ -18,6 +18,7 @@ mod card;
 mod command;
 mod config;
 mod fault;
+mod fields;
 mod frame;
 mod nav;
 mod prediction;
@@ -37,6 +38,7 @@ pub use config::{
     LongitudinalConfig, LongitudinalMode, LoopConfig, Pacing, RecordConfig,
 };
 pub use fault::{Fault, FaultSet};
+pub use fields::{Field, Number};
 pub use frame::{EgoState, EndReason, Frame, FrameId, Image, Pose, Truth};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};

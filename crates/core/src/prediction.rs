@@ -4,6 +4,10 @@ use serde::Serialize;
 
 use crate::{BIN_COUNT, bin_center};
 
+/// A second peak is one that reaches this share of the first, across a valley that falls below
+/// this share of the second.
+const PEAK_SHARE: f32 = 0.5;
+
 /// Regression and class probabilities of one frame. A value of this type is always usable: the
 /// regression finite, the probabilities a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -98,37 +102,59 @@ impl Prediction {
             })
             .sum()
     }
+
+    /// The prediction with its logits divided by `temperature`: pᵢ^(1/T), renormalised. Computed
+    /// with logarithms relative to the highest, so that nothing overflows. A temperature that
+    /// makes no sense leaves the prediction as it is.
+    #[must_use]
+    pub fn temperature_scaled(&self, temperature: f32) -> Self {
+        let top = libm::logf(self.confidence());
+        // ln 0 = −∞ and exp(−∞) = 0: an impossible class stays impossible.
+        let powers = self.probs.map(|p| libm::expf((libm::logf(p) - top) / temperature));
+        let sum: f32 = powers.iter().sum();
+        Self::new(self.regression, powers.map(|p| p / sum)).unwrap_or(*self)
+    }
+
+    /// The action that the class distribution stands for, on the normalised steer scale: its
+    /// mean, or, when it has two peaks, the mean of the highest class and its neighbours.
+    ///
+    /// Why: with "left or right, not straight" the mean is the one action that the classes rule
+    /// out. A variance beside it is still that of the whole distribution
+    /// ([`Self::class_variance`]), because choosing one of two peaks does not make the choice any
+    /// surer. A flat distribution has no second peak (no valley), so it keeps its mean: its
+    /// highest class is an accident.
+    pub fn class_centre(&self) -> f32 {
+        if !self.has_second_peak() {
+            return self.class_mean();
+        }
+        let k = self.argmax();
+        let near = |i: usize| i.abs_diff(k) <= 1;
+        let (mut mass, mut sum) = (0.0, 0.0);
+        for (i, p) in self.probs.iter().enumerate().filter(|(i, _)| near(*i)) {
+            mass += p;
+            sum += p * bin_center(i);
+        }
+        sum / mass
+    }
+
+    fn has_second_peak(&self) -> bool {
+        let (k, top) = (self.argmax(), self.confidence());
+        let right = self.probs.iter().skip(k);
+        let left = self.probs.iter().rev().skip(BIN_COUNT.saturating_sub(k).saturating_sub(1));
+        peak_beyond_valley(top, right) || peak_beyond_valley(top, left)
+    }
+}
+
+fn peak_beyond_valley<'a>(top: f32, outwards: impl Iterator<Item = &'a f32>) -> bool {
+    let mut valley = top;
+    for &p in outwards {
+        if p >= PEAK_SHARE * top && valley < PEAK_SHARE * p {
+            return true;
+        }
+        valley = valley.min(p);
+    }
+    false
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one_hot(k: usize) -> [f32; BIN_COUNT] {
-        let mut p = [0.0; BIN_COUNT];
-        p[k] = 1.0;
-        p
-    }
-
-    #[test]
-    fn refuses_what_is_no_distribution() {
-        assert_eq!(Prediction::new(f32::NAN, one_hot(5)), Err(PredictionError::NonFinite));
-        assert_eq!(Prediction::new(0.0, [0.0; BIN_COUNT]), Err(PredictionError::Malformed));
-        assert_eq!(Prediction::new(17.0, one_hot(5)), Err(PredictionError::Malformed));
-        let mut p = one_hot(3);
-        p[3] = 2.0;
-        p[4] = -1.0;
-        assert_eq!(Prediction::new(0.0, p), Err(PredictionError::Malformed));
-    }
-
-    #[test]
-    fn measures_of_a_sure_and_an_unsure_prediction() {
-        let sure = Prediction::new(0.1, one_hot(7)).unwrap();
-        assert_eq!((sure.argmax(), sure.confidence(), sure.neighbour_mass()), (7, 1.0, 1.0));
-        assert!(sure.entropy_nats().abs() < 1e-6);
-        assert!(sure.class_variance() < 1e-6);
-        let unsure = Prediction::new(0.1, [1.0 / 11.0; BIN_COUNT]).unwrap();
-        assert!((unsure.entropy_nats() - libm::logf(11.0)).abs() < 1e-4);
-        assert!((unsure.neighbour_mass() - 2.0 / 11.0).abs() < 1e-6, "argmax 0 has one neighbour");
-    }
-}
+mod tests;

@@ -47,7 +47,7 @@ impl Regime {
 }
 
 /// Result of the correction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Correction {
     /// Corrected steer, normalised scale [−1, 1] of the network.
     pub steer: f32,
@@ -98,8 +98,9 @@ pub struct StageTimes {
     pub age_ns: u64,
 }
 
-/// Everything one step saw and decided, but for the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Everything one step saw and decided, but for the picture. The default is all zero, without
+/// truth.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The frame.
     pub frame_id: FrameId,

@@ -1,8 +1,7 @@
 //! One table of a step's fields for writing, reading and the schema, so that they cannot differ.
+//! The vehicle's state and the truth have theirs in core: the wire and the step hash share it.
 
-use caril_core::{
-    BIN_COUNT, FaultSet, FrameId, Mode, NavCommand, Regime, Stage, StepRecord, Truth,
-};
+use caril_core::{BIN_COUNT, FaultSet, Field, Mode, NavCommand, Number, Regime, Stage, StepRecord};
 
 /// What is done with each field. `E` is what can go wrong.
 pub(crate) trait Visitor {
@@ -64,40 +63,6 @@ const REGIMES: [Regime; Regime::COUNT] = [
 const REGIME_NAMES: [&str; Regime::COUNT] =
     ["kept", "paper_bin_mean", "paper_unsure_kept", "paper_noise", "fused", "no_prediction"];
 
-/// A step with every number zero, to be filled by a reading visitor.
-pub(crate) fn blank() -> StepRecord {
-    use caril_core::{Command, Correction, EgoState, StageTimes};
-    StepRecord {
-        frame_id: FrameId(0),
-        sim_time_ns: 0,
-        dropped: 0,
-        ego: EgoState::default(),
-        nav: NavCommand::Follow,
-        advisory_speed_mps: 0.0,
-        predicted: false,
-        regression: 0.0,
-        probs: [0.0; BIN_COUNT],
-        confidence: 0.0,
-        entropy_nats: 0.0,
-        neighbour_mass: 0.0,
-        correction: Correction {
-            steer: 0.0,
-            regime: Regime::Kept,
-            speed_cap_mps: 0.0,
-            confidence: 0.0,
-            sigma: 0.0,
-        },
-        steer_raw: 0.0,
-        steer_corrected: 0.0,
-        target_speed_mps: 0.0,
-        command: Command::default(),
-        mode: Mode::Nominal,
-        faults: FaultSet::EMPTY,
-        truth: None,
-        times: StageTimes::default(),
-    }
-}
-
 /// Shows every field of `step` to `v` and takes back what `v` makes of it. The patterns name every
 /// field without `..`, so that a new field does not compile until it is in the table.
 pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), V::Error> {
@@ -128,17 +93,8 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.u64("sim_time_ns", "plant time, nanoseconds", sim_time_ns)?;
     u32(v, "dropped", "older frames thrown away before this one", dropped)?;
 
-    let caril_core::EgoState { speed_mps, accel_mps2, yaw_rate_radps, pose } = ego;
-    v.f32("speed_mps", "speed along the vehicle, m/s", speed_mps)?;
-    v.f32("accel_mps2", "acceleration along the vehicle, m/s²", accel_mps2)?;
-    v.f32("yaw_rate_radps", "clockwise, rad/s", yaw_rate_radps)?;
-    let caril_core::Pose { x_m, y_m, z_m, yaw_rad, pitch_rad, roll_rad } = pose;
-    v.f64("x_m", "CARLA x, metres", x_m)?;
-    v.f64("y_m", "CARLA y, metres", y_m)?;
-    v.f64("z_m", "up, metres", z_m)?;
-    v.f64("yaw_rad", "clockwise seen from above, radians", yaw_rad)?;
-    v.f64("pitch_rad", "nose up, radians", pitch_rad)?;
-    v.f64("roll_rad", "right side down, radians", roll_rad)?;
+    numbers(v, ego.fields())?;
+    numbers(v, ego.pose.fields())?;
 
     let mut k = *nav as usize;
     v.name("nav", "the navigation's command", &NAVS, &mut k)?;
@@ -184,7 +140,7 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     let mut has_truth = truth.is_some();
     v.bool("has_truth", "whether the plant told the truth_ fields", &mut has_truth)?;
     if has_truth {
-        visit_truth(truth.get_or_insert_default(), v)?;
+        numbers(v, truth.get_or_insert_default().fields())?;
     }
 
     let caril_core::StageTimes { ns, age_ns } = times;
@@ -199,29 +155,15 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.u64("age_ns", "from the frame's arrival to the command handed over", age_ns)
 }
 
-fn visit_truth<V: Visitor>(truth: &mut Truth, v: &mut V) -> Result<(), V::Error> {
-    let Truth {
-        expert_steer,
-        expert_speed_mps,
-        lane_deviation_m,
-        heading_error_rad,
-        curvature_1pm,
-        route_length_m,
-        route_completion,
-        off_road_m,
-        collisions,
-        lane_invasions,
-    } = truth;
-    v.f32("expert_steer", "the expert's clean steer, CARLA scale", expert_steer)?;
-    v.f32("expert_speed_mps", "the expert's target speed, m/s", expert_speed_mps)?;
-    v.f32("lane_deviation_m", "from the route's lane centre, right is positive", lane_deviation_m)?;
-    v.f32("heading_error_rad", "yaw less the lane's, clockwise", heading_error_rad)?;
-    v.f32("curvature_1pm", "of the route here, right turn positive", curvature_1pm)?;
-    v.f32("route_length_m", "whole length of the route", route_length_m)?;
-    v.f32("route_completion", "share of the route driven, 0 to 100", route_completion)?;
-    v.f32("off_road_m", "driven so far off the road surface", off_road_m)?;
-    u32(v, "collisions", "so far", collisions)?;
-    u32(v, "lane_invasions", "markings crossed so far", lane_invasions)
+fn numbers<V: Visitor, const N: usize>(v: &mut V, fields: [Field<'_>; N]) -> Result<(), V::Error> {
+    for Field { name, about, value } in fields {
+        match value {
+            Number::U32(field) => u32(v, name, about, field)?,
+            Number::F32(field) => v.f32(name, about, field)?,
+            Number::F64(field) => v.f64(name, about, field)?,
+        }
+    }
+    Ok(())
 }
 
 fn u32<V: Visitor>(

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use caril_core::{BIN_COUNT, StepRecord};
+use caril_core::{BIN_COUNT, StepRecord, Truth};
 
 use crate::RecordError;
-use crate::step_fields::{Visitor, blank, visit};
+use crate::step_fields::{Visitor, visit};
 
 /// Appends the JSON of `step` to `out`, which is cleared first.
 pub fn step_to_json(step: &StepRecord, out: &mut String) {
@@ -35,7 +35,7 @@ pub fn step_from_json(json: &str) -> Result<StepRecord, RecordError> {
     let fields = parse(json).ok_or_else(|| RecordError::Step("not a flat JSON object".into()))?;
     let mut reader = Reader { lost: "", fields, next: 0 };
     reader.lost = reader.find("non_finite").unwrap_or("").trim_matches('"');
-    let mut step = blank();
+    let mut step = StepRecord::default();
     visit(&mut step, &mut reader)?;
     Ok(step)
 }
@@ -45,8 +45,7 @@ pub(crate) fn step_schema() -> String {
     let mut schema = Schema(String::from(
         r#"{"title":"caril.StepRecord","description":"One step of the controller; absent numbers are not finite, see non_finite","type":"object","properties":{"#,
     ));
-    let mut step = blank();
-    step.truth = Some(caril_core::Truth::default());
+    let mut step = StepRecord { truth: Some(Truth::default()), ..StepRecord::default() };
     let _ = visit(&mut step, &mut schema);
     schema.0.push_str(
         r#""non_finite":{"type":"string","description":"key=bits of numbers that are not finite"},"fault_names":{"type":"string","description":"names of the faults"}}}"#,

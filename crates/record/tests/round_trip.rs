@@ -51,11 +51,11 @@ fn steps_and_pictures_read_back_in_order() {
     assert_eq!(summary.modes.values().sum::<u64>(), 300);
 }
 
-/// All floats of a step as bits, for NaN's sake.
-fn bits(step: &caril_core::StepRecord) -> Vec<u64> {
+/// All floats of a step as bytes, for NaN's sake.
+fn bits(step: &caril_core::StepRecord) -> Vec<u8> {
     let s = step;
-    let (c, e, t) = (&s.correction, &s.ego, s.truth.unwrap_or_default());
-    let mut floats = vec![
+    let c = &s.correction;
+    let floats = [
         s.advisory_speed_mps,
         s.regression,
         s.confidence,
@@ -68,26 +68,17 @@ fn bits(step: &caril_core::StepRecord) -> Vec<u64> {
         c.speed_cap_mps,
         c.confidence,
         c.sigma,
-        e.speed_mps,
-        e.accel_mps2,
-        e.yaw_rate_radps,
         s.command.steer,
         s.command.throttle,
         s.command.brake,
-        t.expert_steer,
-        t.expert_speed_mps,
-        t.lane_deviation_m,
-        t.heading_error_rad,
-        t.curvature_1pm,
-        t.route_length_m,
-        t.route_completion,
-        t.off_road_m,
     ];
-    floats.extend(s.probs);
-    let p = e.pose;
-    let doubles = [p.x_m, p.y_m, p.z_m, p.yaw_rad, p.pitch_rad, p.roll_rad];
-    let floats = floats.into_iter().map(|f| u64::from(f.to_bits()));
-    floats.chain(doubles.map(f64::to_bits)).collect()
+    let mut bytes: Vec<u8> =
+        floats.iter().chain(&s.probs).flat_map(|f| f.to_bits().to_le_bytes()).collect();
+    let (mut ego, mut truth) = (s.ego, s.truth.unwrap_or_default());
+    let fields = ego.pose.fields().into_iter().chain(truth.fields());
+    fields.for_each(|f| f.value.put_le(|b| bytes.extend_from_slice(b)));
+    ego.fields().iter().for_each(|f| f.value.put_le(|b| bytes.extend_from_slice(b)));
+    bytes
 }
 
 #[test]

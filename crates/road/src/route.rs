@@ -1,6 +1,6 @@
 //! A route: what to follow, point by point.
 
-use caril_core::NavCommand;
+use caril_core::{NavCommand, Pose};
 
 use crate::lanes::{Sample, wrap};
 use crate::locate::{project, segment_distance2};
@@ -34,6 +34,14 @@ pub struct RoutePoint {
     pub speed_limit_mps: f64,
     /// The lane.
     pub lane: LaneKey,
+}
+
+impl RoutePoint {
+    /// Pose of a body that stands here, without roll.
+    pub const fn pose(&self) -> Pose {
+        let Self { x_m, y_m, z_m, yaw_rad, pitch_rad, .. } = *self;
+        Pose { x_m, y_m, z_m, yaw_rad, pitch_rad, roll_rad: 0.0 }
+    }
 }
 
 /// Points every [`Route::SPACING_M`] of arc length; at least two.

@@ -3,11 +3,12 @@
 
 use caril_control::{LongitudinalInput, longitudinal};
 use caril_core::{
-    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, FaultSet, Frame, FrameId, Mode,
-    Observed, Policy, Regime, StageTimes, StepRecord, Truth, World, bin_of,
+    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, Frame, FrameId, Mode, Observed,
+    Policy, Regime, StepRecord, Truth, World, bin_of,
 };
 use caril_record::Recorder;
 
+use crate::noise::TriangularNoise;
 use crate::wander::Wander;
 use crate::{MonotonicClock, Pipeline, StopFlag};
 
@@ -104,8 +105,8 @@ pub fn collect<W: World, P: Policy>(
         let Some(truth) = frame.truth else { break };
         let mut record = match driver {
             Driver::Expert => {
-                let steer = wander.steer(&frame, &truth) + noise.at(frame.sim_time_ns, &frame);
-                expert_record(&frame, &truth, config, steer)
+                let noise = noise.at(frame.sim_time_ns, frame.ego.speed_mps);
+                expert_record(&frame, &truth, config, wander.steer(&frame, &truth) + noise)
             }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
@@ -168,72 +169,19 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> S
     StepRecord {
         frame_id: frame.id,
         sim_time_ns: frame.sim_time_ns,
-        dropped: 0,
         ego: frame.ego,
         nav: frame.nav,
         advisory_speed_mps: frame.advisory_speed_mps,
-        predicted: false,
-        regression: 0.0,
-        probs: [0.0; BIN_COUNT],
-        confidence: 0.0,
-        entropy_nats: 0.0,
-        neighbour_mass: 0.0,
         correction: Correction {
-            steer: 0.0,
             regime: Regime::NoPrediction,
             speed_cap_mps: f32::INFINITY,
-            confidence: 0.0,
-            sigma: 0.0,
+            ..Correction::default()
         },
         steer_raw: truth.expert_steer,
         steer_corrected: truth.expert_steer,
         target_speed_mps: truth.expert_speed_mps,
         command,
-        mode: Mode::Nominal,
-        faults: FaultSet::EMPTY,
         truth: frame.truth,
-        times: StageTimes::default(),
-    }
-}
-
-/// Triangular steering noise as in conditional imitation learning: now and then the wheel is
-/// pulled aside, harder and then less, and the expert's clean label shows the way back.
-#[derive(Debug)]
-struct TriangularNoise {
-    strength: f64,
-    rng: CounterRng,
-    start_s: f64,
-    half_s: f64,
-    lateral_accel_mps2: f64,
-}
-
-impl TriangularNoise {
-    fn new(strength: f64, seed: u64) -> Self {
-        let mut rng = CounterRng::new(seed, 0x6e6f_6973_6521);
-        let start_s = rng.range(0.5, 3.0);
-        Self { strength, rng, start_s, half_s: 0.4, lateral_accel_mps2: 0.0 }
-    }
-
-    /// Steer to add, CARLA scale.
-    fn at(&mut self, sim_time_ns: u64, frame: &Frame) -> f32 {
-        if self.strength <= 0.0 {
-            return 0.0;
-        }
-        let t = sim_time_ns as f64 * 1e-9;
-        if t >= self.start_s + 2.0 * self.half_s {
-            self.start_s = t + self.rng.range(0.8, 3.5);
-            self.half_s = self.rng.range(0.2, 0.7);
-            let side = if self.rng.uniform() < 0.5 { -1.0 } else { 1.0 };
-            self.lateral_accel_mps2 = side * self.strength * self.rng.range(0.6, 2.5);
-        }
-        let into = t - self.start_s;
-        if into <= 0.0 {
-            return 0.0;
-        }
-        let triangle = 1.0 - (into / self.half_s - 1.0).abs();
-        let speed = f64::from(frame.ego.speed_mps).max(2.5);
-        // The bicycle model's small-angle steer for that lateral acceleration; 70° at full steer.
-        let wheel_rad = 2.875 * self.lateral_accel_mps2 / (speed * speed);
-        ((wheel_rad * triangle / 70f64.to_radians()).clamp(-0.25, 0.25)) as f32
+        ..StepRecord::default()
     }
 }

@@ -1,6 +1,6 @@
 //! The hash of a drive: all step records without their times.
 
-use caril_core::{Prediction, StepRecord, Truth};
+use caril_core::{Field, Prediction, StepRecord};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over the canonical bytes of step records. Stage times are left out; everything that
@@ -21,15 +21,11 @@ impl StepHash {
         u(u64::from(r.correction.regime as u8));
         u(u64::from(r.faults.bits()));
         u(r.command.frame_id.0);
-        let p = &r.ego.pose;
-        for v in [p.x_m, p.y_m, p.z_m, p.yaw_rad, p.pitch_rad, p.roll_rad] {
-            u(v.to_bits());
-        }
+        let mut ego = r.ego;
+        add_fields(h, ego.pose.fields());
+        add_fields(h, ego.fields());
         let mut f = |v: f32| h.update(v.to_bits().to_le_bytes());
         for v in [
-            r.ego.speed_mps,
-            r.ego.accel_mps2,
-            r.ego.yaw_rate_radps,
             r.advisory_speed_mps,
             r.regression,
             r.confidence,
@@ -49,8 +45,8 @@ impl StepHash {
             f(v);
         }
         r.probs.iter().for_each(|p| f(*p));
-        if let Some(t) = &r.truth {
-            hash_truth(h, t);
+        if let Some(mut truth) = r.truth {
+            add_fields(h, truth.fields());
         }
     }
 
@@ -73,19 +69,8 @@ impl StepHash {
     }
 }
 
-fn hash_truth(h: &mut Sha256, t: &Truth) {
-    for v in [
-        t.expert_steer,
-        t.expert_speed_mps,
-        t.lane_deviation_m,
-        t.heading_error_rad,
-        t.curvature_1pm,
-        t.route_length_m,
-        t.route_completion,
-        t.off_road_m,
-    ] {
-        h.update(v.to_bits().to_le_bytes());
+fn add_fields<const N: usize>(h: &mut Sha256, fields: [Field<'_>; N]) {
+    for field in fields {
+        field.value.put_le(|bytes| h.update(bytes));
     }
-    h.update(t.collisions.to_le_bytes());
-    h.update(t.lane_invasions.to_le_bytes());
 }

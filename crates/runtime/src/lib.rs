@@ -8,6 +8,7 @@
 mod collect;
 mod drive;
 mod hash;
+mod noise;
 mod pipeline;
 mod stats;
 pub mod wander;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use caril_core::{CameraSpec, CounterRng, Image, Pose};
+use caril_core::{CameraSpec, CounterRng, Image};
 use caril_road::RoadMap;
 use caril_sim::camera::{BodyPose, Camera, Scene};
 use caril_sim::weather::Weather;
@@ -28,29 +28,13 @@ fn main() {
         let scene = Scene::build(&map, m as u64 + 1);
         let mut rng = CounterRng::new(m as u64 + 5, 1);
         let route = map.random_route(&mut rng, 300.0, 800.0).expect("route");
-        let pose = |s: f64| {
-            let p = route.at(s);
-            Pose {
-                x_m: p.x_m,
-                y_m: p.y_m,
-                z_m: p.z_m,
-                yaw_rad: p.yaw_rad,
-                pitch_rad: p.pitch_rad,
-                roll_rad: 0.0,
-            }
-        };
+        let pose = |s: f64| route.at(s).pose();
         for name in &names {
             let weather = Weather::preset(name).expect("preset");
             let (mut hash, mut seconds) = (0xCBF2_9CE4_8422_2325u64, 0.0);
             for i in 0..frames {
                 let s = route.length_m() * f64::from(i) / f64::from(frames);
-                let body = BodyPose {
-                    pose: pose(s + 15.0),
-                    length_m: 4.69,
-                    width_m: 1.85,
-                    height_m: 1.44,
-                    color: [170, 40, 35],
-                };
+                let body = BodyPose::car(pose(s + 15.0), [170, 40, 35]);
                 let start = Instant::now();
                 camera.render(&scene, &weather, &pose(s), &[body], 1.0, &mut image);
                 seconds += start.elapsed().as_secs_f64();

@@ -6,22 +6,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use caril_core::{CameraSpec, CounterRng, Image, PixelOrder, Pose};
-use caril_road::{RoadMap, RoutePoint};
+use caril_core::{CameraSpec, CounterRng, Image, PixelOrder};
+use caril_road::RoadMap;
 use caril_sim::camera::{BodyPose, Camera, Lens, Scene};
 use caril_sim::weather::Weather;
 use caril_sim::{fault_names, parse_fault};
-
-fn pose(p: &RoutePoint) -> Pose {
-    Pose {
-        x_m: p.x_m,
-        y_m: p.y_m,
-        z_m: p.z_m,
-        yaw_rad: p.yaw_rad,
-        pitch_rad: p.pitch_rad,
-        roll_rad: 0.0,
-    }
-}
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -45,20 +34,14 @@ fn main() {
         let route =
             map.random_route(&mut CounterRng::new(m as u64 + 5, 1), 300.0, 800.0).expect("route");
         let length = route.length_m();
-        let body = |s: f64| BodyPose {
-            pose: pose(&route.at(s)),
-            length_m: 4.69,
-            width_m: 1.85,
-            height_m: 1.44,
-            color: [170, 40, 35],
-        };
+        let body = |s: f64| BodyPose::car(route.at(s).pose(), [170, 40, 35]);
         let (cols, rows) = (3u32, 2u32);
         let mut sheet = image::RgbImage::new(cols * spec.width, rows * spec.height);
         for (k, name) in weathers.iter().enumerate() {
             let s = (k as f64 + 0.5) / weathers.len() as f64 * (length - 40.0);
             let weather = Weather::preset(name).expect("preset");
             let other = [body(s + 9.0 + 5.0 * k as f64)];
-            camera.render(&scene, &weather, &pose(&route.at(s)), &other, 1.0, &mut image);
+            camera.render(&scene, &weather, &route.at(s).pose(), &other, 1.0, &mut image);
             let picture = image::RgbImage::from_raw(spec.width, spec.height, image.data.clone())
                 .expect("size");
             let at = (k as u32 % cols * spec.width, k as u32 / cols * spec.height);
@@ -66,7 +49,7 @@ fn main() {
             let start = Instant::now();
             let frames = if k == 0 { 300 } else { 60 };
             for i in 0..frames {
-                let at = pose(&route.at(length * f64::from(i) / f64::from(frames)));
+                let at = route.at(length * f64::from(i) / f64::from(frames)).pose();
                 camera.render(&scene, &weather, &at, &other, 1.0, &mut image);
             }
             let per_s = f64::from(frames) / start.elapsed().as_secs_f64();
@@ -84,7 +67,7 @@ fn main() {
             let faults = [parse_fault(&format!("{name}:0.6")).expect("fault")];
             let mut lens = Lens::new(&faults, 1);
             let mut camera = Camera::new(CameraSpec { mount: lens.mount(&spec.mount), ..spec });
-            let at = pose(&route.at(0.4 * length));
+            let at = route.at(0.4 * length).pose();
             camera.render(&scene, &Weather::default(), &at, &[], 1.0, &mut image);
             lens.spoil(&mut image, 7);
             let picture = image::RgbImage::from_raw(spec.width, spec.height, image.data.clone())

@@ -6,7 +6,6 @@ use caril_core::{CameraSpec, CounterRng, NavCommand, Pacing};
 use caril_road::{RoadMap, Route, RouteError};
 
 use crate::camera::Scene;
-use crate::disturb::Disturbance;
 use crate::fault::FaultSpec;
 use crate::weather::Weather;
 
@@ -36,7 +35,7 @@ pub struct SimConfig {
     pub traffic: u32,
     /// Seed of colours, textures and surroundings.
     pub appearance_seed: u64,
-    /// Disturbance for collecting data.
+    /// Disturbed start, for collecting data.
     pub disturbance: Option<Disturbance>,
     /// Frames after which the episode ends.
     pub frame_limit: Option<u64>,
@@ -71,6 +70,23 @@ impl SimConfig {
             draw: true,
             draw_every: 1,
         }
+    }
+}
+
+/// How a start is disturbed so that the recording shows how to come back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disturbance {
+    /// The start lies at most so far beside the lane's centre, metres.
+    pub start_lateral_m: f64,
+    /// The start's heading is at most so far off, degrees.
+    pub start_yaw_deg: f64,
+    /// The start's speed is drawn from 0 to this, m/s (and at most the planned speed).
+    pub start_speed_mps: f64,
+}
+
+impl Default for Disturbance {
+    fn default() -> Self {
+        Self { start_lateral_m: 1.0, start_yaw_deg: 15.0, start_speed_mps: 10.0 }
     }
 }
 

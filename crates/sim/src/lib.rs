@@ -8,7 +8,6 @@
 pub mod camera;
 mod config;
 pub mod contact;
-pub mod disturb;
 pub mod expert;
 mod fault;
 mod judge;
@@ -23,8 +22,7 @@ pub mod weather;
 mod world;
 
 pub use camera::Scene;
-pub use config::{RouteSpec, SimConfig, SimError, turns};
-pub use disturb::Disturbance;
+pub use config::{Disturbance, RouteSpec, SimConfig, SimError, turns};
 pub use fault::{CameraFault, FaultError, FaultSpec, fault_names, parse_fault};
 pub use summary::{Summary, drive_expert};
 pub use weather::Weather;

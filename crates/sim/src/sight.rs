@@ -10,7 +10,6 @@ use crate::contact::{Footprint, Obstacles};
 use crate::fault::{CameraFault, FaultSpec};
 use crate::stream::{StreamEffect, effect};
 use crate::traffic::Traffic;
-use crate::vehicle::{HEIGHT_M, LENGTH_M, WIDTH_M};
 use crate::weather::Weather;
 
 /// Camera and stream of one world.
@@ -152,13 +151,7 @@ impl Sight {
 impl Eye {
     fn look(&mut self, out: &mut Frame, pose: &Pose, traffic: &Traffic, time_s: f64) {
         self.bodies.clear();
-        self.bodies.extend(traffic.cars().iter().map(|c| BodyPose {
-            pose: c.pose,
-            length_m: LENGTH_M as f32,
-            width_m: WIDTH_M as f32,
-            height_m: HEIGHT_M as f32,
-            color: c.color,
-        }));
+        self.bodies.extend(traffic.cars().iter().map(|c| BodyPose::car(c.pose, c.color)));
         let Self { camera, lens, scene, weather, bodies } = self;
         camera.render(scene, weather, pose, bodies, time_s, &mut out.image);
         lens.spoil(&mut out.image, out.id.0);

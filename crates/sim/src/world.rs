@@ -14,7 +14,6 @@ use caril_road::{RoadMap, Route};
 
 use crate::config::{SimConfig, SimError};
 use crate::contact::{ContactTally, Footprint, Obstacles};
-use crate::disturb::SteerNoise;
 use crate::expert::{self, ExpertAction, Place};
 use crate::judge::Judge;
 use crate::math::wrap_angle;
@@ -51,7 +50,6 @@ pub struct SimWorld {
     obstacles: Obstacles,
     contacts: ContactTally,
     traffic: Traffic,
-    noise: Option<SteerNoise>,
     action: ExpertAction,
     /// Junction that others leave to the ego.
     claim: Option<u32>,
@@ -107,10 +105,6 @@ impl SimWorld {
             pacing: config.pacing,
             route: route.points().iter().step_by(4).map(|p| (p.x_m as f32, p.y_m as f32)).collect(),
         };
-        let noise = config
-            .disturbance
-            .filter(|d| d.steer_max > 0.0)
-            .map(|d| SteerNoise::new(config.seed, d.steer_max));
         let mut world = Self {
             info,
             pacing: config.pacing,
@@ -126,7 +120,6 @@ impl SimWorld {
             obstacles: sight.obstacles(),
             contacts: ContactTally::default(),
             traffic,
-            noise,
             action: ExpertAction::default(),
             claim: None,
             sight,
@@ -146,8 +139,7 @@ impl SimWorld {
 
     /// Drives on by one period. Without a command the last one is held; after
     /// [`WATCHDOG_S`] without one the plant brakes by itself. A command with a number that is
-    /// not finite or out of range counts as none. The pulses of [`SimConfig::disturbance`] are
-    /// added here: commands and labels stay clean. Does nothing once the episode has ended.
+    /// not finite or out of range counts as none. Does nothing once the episode has ended.
     pub fn tick(&mut self, command: Option<&Command>) {
         if self.ended.is_some() {
             return;
@@ -166,14 +158,6 @@ impl SimWorld {
         };
         if self.since_command_s >= WATCHDOG_S {
             pedals = Pedals { throttle: 0.0, brake: 1.0, ..pedals };
-        }
-        let now_s = self.time_s();
-        if let Some(noise) = &mut self.noise {
-            let push = noise.at(now_s, self.car.speed_mps);
-            // A car that is already beside its lane is not pushed further.
-            if push * self.judge.place.lateral_m < 0.0 || self.judge.place.lateral_m.abs() < 0.8 {
-                pedals.steer = (pedals.steer + push).clamp(-1.0, 1.0);
-            }
         }
         let ground = Ground { pitch_rad: self.pose.pitch_rad, friction: self.friction };
         self.car.advance(&pedals, &ground, self.dt_s);
@@ -393,14 +377,7 @@ fn start(config: &SimConfig, route: &Route, plan: &RoutePlan) -> (Vehicle, Pose)
         speed_mps: speed,
         ..Vehicle::default()
     };
-    let pose = Pose {
-        x_m: car.x_m,
-        y_m: car.y_m,
-        z_m: p.z_m,
-        yaw_rad: car.yaw_rad,
-        pitch_rad: p.pitch_rad,
-        roll_rad: 0.0,
-    };
+    let pose = Pose { x_m: car.x_m, y_m: car.y_m, yaw_rad: car.yaw_rad, ..p.pose() };
     (car, pose)
 }
 

@@ -2,7 +2,7 @@
 //! its samples, and the calibrated mode's promises.
 
 use super::*;
-use caril_core::bin_of;
+use caril_core::{bin_center, bin_of};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -156,38 +156,12 @@ proptest! {
     fn fusion_lies_between_its_two_parts_and_is_surer_than_each(p in any_prediction()) {
         let (c, engaged) = calibrated_from(true, &p);
         prop_assume!(engaged);
-        let (r, centre) = (p.regression(), class_centre(&p));
+        let (r, centre) = (p.regression(), p.class_centre());
         let (lo, hi) = (r.min(centre).clamp(-1.0, 1.0), r.max(centre).clamp(-1.0, 1.0));
         prop_assert!((lo - 1e-5..=hi + 1e-5).contains(&c.steer), "{} {c:?}", centre);
         let variance = p.class_variance();
         prop_assert!(c.sigma <= libm::sqrtf(0.01 + variance) + 1e-6);
         prop_assert_eq!(c.regime, Regime::Fused);
-    }
-
-    #[test]
-    fn temperature_one_changes_nothing_and_others_keep_the_order(
-        p in any_prediction(), t in 0.2_f32..5.0,
-    ) {
-        let same = temperature_scaled(&p, 1.0);
-        for (a, b) in p.probs().iter().zip(same.probs()) {
-            prop_assert!((a - b).abs() < 1e-5);
-        }
-        let scaled = temperature_scaled(&p, t);
-        prop_assert_eq!(scaled.argmax(), p.argmax());
-        prop_assert_eq!(scaled.regression(), p.regression());
-        if t > 1.01 {
-            prop_assert!(scaled.confidence() <= p.confidence() + 1e-6);
-        } else if t < 0.99 {
-            prop_assert!(scaled.confidence() >= p.confidence() - 1e-6);
-        }
-    }
-
-    #[test]
-    fn centre_of_the_mirror_is_the_mirrored_centre(p in any_prediction()) {
-        let mut probs = *p.probs();
-        probs.reverse();
-        let mirror = Prediction::new(-p.regression(), probs).unwrap();
-        prop_assert!((class_centre(&p) + class_centre(&mirror)).abs() < 1e-5);
     }
 }
 
@@ -248,7 +222,7 @@ fn hysteresis_engages_below_enter_and_lets_go_above_exit() {
     }
     let exactly = |m| Calibration { mass_enter: m, mass_exit: m, ..Calibration::default() };
     let p = with_mass(0.75);
-    let m = temperature_scaled(&p, 1.0).neighbour_mass();
+    let m = p.temperature_scaled(1.0).neighbour_mass();
     for engaged in [false, true] {
         let mut state = CorrectionState { engaged };
         let config = config(CorrectionMode::Calibrated);
@@ -300,42 +274,8 @@ fn fusion_weighs_by_inverse_variance() {
 #[test]
 fn between_two_peaks_one_is_chosen() {
     let fork = prediction(0.0, &[(1, 0.35), (2, 0.15), (8, 0.1), (9, 0.4)]);
-    // (0.1·c8 + 0.4·c9) / 0.5
-    let right = 0.2 * bin_center(8) + 0.8 * bin_center(9);
-    assert!((class_centre(&fork) - right).abs() < 1e-6);
     let (c, _) = calibrated_from(true, &fork);
     assert!(c.steer > 0.3, "pulled to the chosen peak: {c:?}");
-
-    let flat = Prediction::new(0.0, [1.0 / 11.0; BIN_COUNT]).unwrap();
-    assert!(class_centre(&flat).abs() < 1e-6, "a flat distribution keeps its mean");
-    for (one, peaks) in [
-        // Second peak too low, high enough, and across a valley that is not deep enough.
-        (prediction(0.0, &[(2, 0.7), (8, 0.3)]), false),
-        (prediction(0.0, &[(2, 0.6), (8, 0.4)]), true),
-        (prediction(0.0, &[(4, 0.4), (5, 0.25), (6, 0.35)]), false),
-        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.375)]), true),
-        // At the shares themselves: a peak of exactly half counts, a valley of half does not.
-        (prediction(0.0, &[(2, 0.5), (8, 0.25), (9, 0.25)]), true),
-        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.25), (7, 0.125)]), false),
-        (prediction(0.0, &[(10, 0.5), (0, 0.5)]), true),
-        (prediction(0.0, &[(10, 1.0)]), false),
-    ] {
-        assert_eq!(has_second_peak(&one), peaks, "{one:?}");
-    }
-}
-
-#[test]
-fn temperature_sharpens_and_flattens_as_powers() {
-    let p = prediction(0.2, &[(3, 0.2), (4, 0.8)]);
-    let half = temperature_scaled(&p, 2.0);
-    // √0.8 / (√0.8 + √0.2) = 2/3
-    assert!((half.confidence() - 2.0 / 3.0).abs() < 1e-6, "{half:?}");
-    assert_eq!(half.probs()[0], 0.0, "what is impossible stays impossible");
-    let sharp = temperature_scaled(&p, 0.5);
-    assert!((sharp.confidence() - 16.0 / 17.0).abs() < 1e-6);
-    assert_eq!(temperature_scaled(&p, f32::NAN), p, "nonsense changes nothing");
-    let tiny = prediction(0.0, &[(5, 1.0), (6, 1e-38)]);
-    assert!((temperature_scaled(&tiny, 100.0).class_mean()).is_finite());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Reading and writing little-endian fields with every bound checked.
 
+use caril_core::{Field, Number};
+
 use super::{CodecError, HEADER_LEN, Kind, MAGIC, WIRE_VERSION};
 
 /// Takes fields off the front of a slice.
@@ -45,6 +47,21 @@ impl<'a> Reader<'a> {
 
     pub(super) fn f64(&mut self) -> Result<f64, CodecError> {
         Ok(f64::from_le_bytes(self.take()?))
+    }
+
+    /// Fills numbers in their order.
+    pub(super) fn fields<const N: usize>(
+        &mut self,
+        fields: [Field<'_>; N],
+    ) -> Result<(), CodecError> {
+        for field in fields {
+            match field.value {
+                Number::U32(v) => *v = self.u32()?,
+                Number::F32(v) => *v = self.f32()?,
+                Number::F64(v) => *v = self.f64()?,
+            }
+        }
+        Ok(())
     }
 
     /// Reserved bytes: zero in this version.
@@ -99,7 +116,10 @@ impl<'a> Writer<'a> {
         self.put(&v.to_le_bytes());
     }
 
-    pub(super) fn f64(&mut self, v: f64) {
-        self.put(&v.to_le_bytes());
+    /// Numbers in their order.
+    pub(super) fn fields<const N: usize>(&mut self, fields: [Field<'_>; N]) {
+        for field in fields {
+            field.value.put_le(|bytes| self.put(bytes));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of fixed layout: Frame, Command, End and those without a body.
 
 use caril_core::{
-    Command, EgoState, EndReason, Frame, FrameId, Image, Mode, NavCommand, PixelOrder, Pose, Truth,
+    Command, EgoState, EndReason, Frame, FrameId, Image, Mode, NavCommand, PixelOrder, Truth,
 };
 
 use super::fields::{Reader, Writer};
@@ -93,13 +93,10 @@ pub fn encode_frame(session: u32, frame: &Frame, out: &mut [u8]) -> Result<(), C
     let mut w = Writer::message(out, Kind::Frame, flags, session);
     w.u64(frame.id.0);
     w.u64(frame.sim_time_ns);
-    let (ego, pose) = (&frame.ego, &frame.ego.pose);
-    for v in [pose.x_m, pose.y_m, pose.z_m, pose.yaw_rad, pose.pitch_rad, pose.roll_rad] {
-        w.f64(v);
-    }
-    for v in [ego.speed_mps, ego.accel_mps2, ego.yaw_rate_radps, frame.advisory_speed_mps] {
-        w.f32(v);
-    }
+    let mut ego = frame.ego;
+    w.fields(ego.pose.fields());
+    w.fields(ego.fields());
+    w.f32(frame.advisory_speed_mps);
     let order = match image.order {
         PixelOrder::Bgra => 0,
         PixelOrder::Rgb => 1,
@@ -118,16 +115,9 @@ pub(super) fn decode_frame(body: &[u8], has_truth: bool) -> Result<FrameView<'_>
     let mut r = Reader::new(body);
     let id = FrameId(r.u64()?);
     let sim_time_ns = r.u64()?;
-    let pose = Pose {
-        x_m: r.f64()?,
-        y_m: r.f64()?,
-        z_m: r.f64()?,
-        yaw_rad: r.f64()?,
-        pitch_rad: r.f64()?,
-        roll_rad: r.f64()?,
-    };
-    let ego =
-        EgoState { speed_mps: r.f32()?, accel_mps2: r.f32()?, yaw_rate_radps: r.f32()?, pose };
+    let mut ego = EgoState::default();
+    r.fields(ego.pose.fields())?;
+    r.fields(ego.fields())?;
     let advisory_speed_mps = r.f32()?;
     let nav = NavCommand::from_code(r.u8()?).ok_or(CodecError::Field { field: "nav" })?;
     let order = match r.u8()? {
@@ -229,35 +219,11 @@ const fn exactly(body: &[u8], message_len: usize) -> Result<(), CodecError> {
 }
 
 fn put_truth(w: &mut Writer<'_>, truth: Option<&Truth>) {
-    let t = truth.copied().unwrap_or_default();
-    for v in [
-        t.expert_steer,
-        t.expert_speed_mps,
-        t.lane_deviation_m,
-        t.heading_error_rad,
-        t.curvature_1pm,
-        t.route_length_m,
-        t.route_completion,
-        t.off_road_m,
-    ] {
-        w.f32(v);
-    }
-    w.u32(t.collisions);
-    w.u32(t.lane_invasions);
+    w.fields(truth.copied().unwrap_or_default().fields());
 }
 
 fn take_truth(r: &mut Reader<'_>, valid: bool) -> Result<Option<Truth>, CodecError> {
-    let truth = Truth {
-        expert_steer: r.f32()?,
-        expert_speed_mps: r.f32()?,
-        lane_deviation_m: r.f32()?,
-        heading_error_rad: r.f32()?,
-        curvature_1pm: r.f32()?,
-        route_length_m: r.f32()?,
-        route_completion: r.f32()?,
-        off_road_m: r.f32()?,
-        collisions: r.u32()?,
-        lane_invasions: r.u32()?,
-    };
+    let mut truth = Truth::default();
+    r.fields(truth.fields())?;
     Ok(valid.then_some(truth))
 }

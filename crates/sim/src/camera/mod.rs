@@ -35,6 +35,7 @@ use self::shade::Shader;
 use self::sky::Sky;
 use self::terrain::{CHUNK_NODES, LEVELS};
 use self::view::View;
+use crate::vehicle::{HEIGHT_M, LENGTH_M, WIDTH_M};
 use crate::weather::Weather;
 
 /// Another car, drawn per frame.
@@ -50,6 +51,19 @@ pub struct BodyPose {
     pub height_m: f32,
     /// Paint, red green blue.
     pub color: [u8; 3],
+}
+
+impl BodyPose {
+    /// A car of the only size there is: that of [`crate::vehicle`].
+    pub const fn car(pose: Pose, color: [u8; 3]) -> Self {
+        Self {
+            pose,
+            length_m: LENGTH_M as f32,
+            width_m: WIDTH_M as f32,
+            height_m: HEIGHT_M as f32,
+            color,
+        }
+    }
 }
 
 /// A camera with its buffers. Renders without allocating after the first frame.

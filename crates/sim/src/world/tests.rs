@@ -3,8 +3,7 @@
 use caril_core::{CameraSpec, PixelOrder};
 
 use super::*;
-use crate::config::RouteSpec;
-use crate::disturb::Disturbance;
+use crate::config::{Disturbance, RouteSpec};
 use crate::fault::{CameraFault, FaultSpec};
 use crate::summary::drive_expert;
 use crate::vehicle::LENGTH_M;
@@ -107,12 +106,8 @@ fn expert_recovers_from_a_disturbed_start() {
     for seed in 0..12 {
         let mut c = config(&straight());
         c.seed = seed;
-        c.disturbance = Some(Disturbance {
-            steer_max: 0.0,
-            start_lateral_m: 1.5,
-            start_yaw_deg: 25.0,
-            start_speed_mps: 12.0,
-        });
+        c.disturbance =
+            Some(Disturbance { start_lateral_m: 1.5, start_yaw_deg: 25.0, start_speed_mps: 12.0 });
         let mut w = SimWorld::new(c).unwrap();
         assert!(w.place().lateral_m.abs() <= 1.5);
         for i in 0..400 {
