@@ -38,7 +38,8 @@ pub use correction::{
     paper_bin,
 };
 pub use gate::{CommandGate, Verdict};
-pub use image_check::{ImageCheck, check_image};
+pub use caril_core::ImageCheck;
+pub use image_check::check_image;
 pub use limits::{Limits, MAX_DT_S};
 pub use longitudinal::{Longitudinal, LongitudinalInput, longitudinal};
 pub use mode::{ModeMachine, STANDSTILL_MPS};

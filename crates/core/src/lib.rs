@@ -39,7 +39,7 @@ pub use config::{
 };
 pub use fault::{Fault, FaultSet};
 pub use fields::{Field, Number};
-pub use frame::{EgoState, EndReason, Frame, FrameId, Image, Pose, Truth};
+pub use frame::{EgoState, EndReason, Frame, FrameId, Image, ImageCheck, Pose, Truth};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};
 pub use rng::CounterRng;

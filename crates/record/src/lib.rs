@@ -9,7 +9,9 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod bytes;
+mod difference;
 mod error;
+mod events;
 mod header;
 mod log;
 mod picture;
@@ -21,10 +23,13 @@ mod step_json;
 mod summary;
 mod topics;
 
+pub use difference::{FieldDifference, differences};
 pub use error::RecordError;
+pub use events::{Event, Events};
 pub use header::RecordingHeader;
 pub use picture::{EncodedImage, ImageFormat, decode_jpeg};
 pub use reader::{Frames, Recording, Steps};
 pub use recorder::{Recorder, RecorderStats};
+pub use step_fields::Part;
 pub use step_json::{step_from_json, step_to_json};
 pub use summary::{Quantiles, RecordingSummary};

@@ -61,12 +61,13 @@ pub(crate) struct Written {
 /// An open recording. Chunks are held in memory and written whole.
 pub(crate) struct Log<W: Write> {
     writer: Writer<Tail<W>>,
-    channels: [u16; 4],
+    channels: [u16; 5],
     /// The header, until the first step tells the time.
     meta: Option<Vec<u8>>,
     format: ImageFormat,
     quality: u8,
     sequence: u32,
+    last_time_ns: u64,
     pub written: Written,
     /// What of it has been flushed: all that is sure to be readable after an error.
     pub safe: Written,
@@ -93,7 +94,7 @@ impl<W: Write> Log<W> {
             .create(tail)?;
         writer
             .write_metadata(&Metadata { name: topics::FACTS.into(), metadata: header.facts() })?;
-        let schemas: [(&str, &str, &str, &str, Vec<u8>); 4] = [
+        let schemas: [(&str, &str, &str, &str, Vec<u8>); 5] = [
             (
                 topics::META,
                 "json",
@@ -104,8 +105,9 @@ impl<W: Write> Log<W> {
             (topics::STEP, "json", "caril.StepRecord", "jsonschema", step_schema().into()),
             (topics::IMAGE, "protobuf", proto::IMAGE_SCHEMA, "protobuf", proto::image_descriptor()),
             (topics::POSE, "protobuf", proto::POSE_SCHEMA, "protobuf", proto::pose_descriptor()),
+            (topics::NO_FRAME, "json", "caril.StepRecord", "jsonschema", step_schema().into()),
         ];
-        let mut channels = [0; 4];
+        let mut channels = [0; 5];
         for (id, (topic, encoding, name, schema_encoding, schema)) in
             channels.iter_mut().zip(schemas)
         {
@@ -120,6 +122,7 @@ impl<W: Write> Log<W> {
             format: if config.lossless { ImageFormat::Png } else { ImageFormat::Jpeg },
             quality: config.jpeg_quality,
             sequence: 0,
+            last_time_ns: 0,
             written: Written::default(),
             safe: Written::default(),
             json: String::with_capacity(4096),
@@ -132,8 +135,9 @@ impl<W: Write> Log<W> {
     /// The picture goes before its step, so that a reader has both when it sees the step.
     pub fn write(&mut self, step: &StepRecord, image: Option<&Image>) -> Result<(), RecordError> {
         let time_ns = step.sim_time_ns;
+        self.last_time_ns = time_ns;
         self.write_meta(time_ns)?;
-        let [_, step_id, image_id, pose_id] = self.channels;
+        let [_, step_id, image_id, pose_id, _] = self.channels;
         if let Some(image) = image {
             encode(image, self.format, self.quality, &mut self.rgb, &mut self.picture)?;
             let name = self.format.name();
@@ -152,6 +156,16 @@ impl<W: Write> Log<W> {
         )?;
         self.sequence = self.sequence.wrapping_add(1);
         self.written.steps += 1;
+        Ok(())
+    }
+
+    /// A step without a frame: the plant's time is that of the last frame.
+    pub fn write_no_frame(&mut self, step: &StepRecord) -> Result<(), RecordError> {
+        self.write_meta(self.last_time_ns)?;
+        let [.., id] = self.channels;
+        step_to_json(step, &mut self.json);
+        let stamp = stamp(id, self.sequence, self.last_time_ns);
+        self.writer.write_to_known_channel(&stamp, self.json.as_bytes())?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use crate::step_json::step_from_json;
-use crate::{EncodedImage, ImageFormat, RecordError, RecordingHeader, proto, topics};
+use crate::{EncodedImage, Events, ImageFormat, RecordError, RecordingHeader, proto, topics};
 
 /// No record or chunk that caril writes is larger: a picture has at most 4096² · 3 bytes.
 const RECORD_LIMIT: usize = 256 << 20;
@@ -21,6 +21,7 @@ const READ_SIZE: usize = 256 << 10;
 pub(crate) enum Entry {
     Meta(Vec<u8>),
     Step(Result<StepRecord, RecordError>),
+    NoFrame(Result<StepRecord, RecordError>),
     Image(u64, Result<EncodedImage, RecordError>),
     Metadata(mcap::records::Metadata),
 }
@@ -124,6 +125,7 @@ impl Stream {
                     match topic.as_str() {
                         topics::META => return Ok(Some(Entry::Meta(data.into_owned()))),
                         topics::STEP => return Ok(Some(Entry::Step(step(&data)))),
+                        topics::NO_FRAME => return Ok(Some(Entry::NoFrame(step(&data)))),
                         topics::IMAGE if self.images => {
                             return Ok(Some(Entry::Image(header.log_time, picture(&data))));
                         }
@@ -202,6 +204,14 @@ impl Recording {
         Steps(Frames::open(&self.path, false))
     }
 
+    /// Everything that a replay needs, in order.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if the file cannot be opened.
+    pub fn events(&self, pictures: bool) -> Result<Events, RecordError> {
+        Ok(Events::new(Stream::open(&self.path, pictures)?))
+    }
+
     /// All steps in order with their pictures, of which one at a time is in memory.
     pub fn frames(&self) -> Frames {
         Frames::open(&self.path, true)
@@ -254,7 +264,7 @@ impl Iterator for Frames {
                     let image = self.image.take().filter(|(t, _)| *t == step.sim_time_ns);
                     return Some(Ok((step, image.map(|(_, image)| image))));
                 }
-                Ok(Some(Entry::Meta(_) | Entry::Metadata(_))) => {}
+                Ok(Some(Entry::NoFrame(_) | Entry::Meta(_) | Entry::Metadata(_))) => {}
             }
         }
     }

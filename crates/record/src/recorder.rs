@@ -42,6 +42,8 @@ pub struct RecorderStats {
 struct Item {
     step: StepRecord,
     image: Option<Image>,
+    /// Whether the step had a frame.
+    frame: bool,
 }
 
 struct Shared {
@@ -155,7 +157,15 @@ impl Recorder {
                 };
             }
         }
-        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: copy }) {
+        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: copy, frame: true }) {
+            self.shared.drop_item(item);
+        }
+    }
+
+    /// Hands a step without a frame over, as [`Recorder::push`] does.
+    pub fn push_no_frame(&mut self, step: &StepRecord) {
+        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: None, frame: false })
+        {
             self.shared.drop_item(item);
         }
     }
@@ -175,7 +185,7 @@ impl Recorder {
                 }
             },
         };
-        let mut item = Item { step: *step, image: copy };
+        let mut item = Item { step: *step, image: copy, frame: true };
         while let Err(back) = self.shared.waiting.push(item) {
             item = back;
             if !self.wait() {
@@ -242,7 +252,12 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
                 shared.drop_item(item);
                 continue;
             }
-            match log.write(&item.step, item.image.as_ref()) {
+            let written = if item.frame {
+                log.write(&item.step, item.image.as_ref())
+            } else {
+                log.write_no_frame(&item.step)
+            };
+            match written {
                 Ok(()) => {
                     unflushed = true;
                     if let Some(image) = item.image {

@@ -6,6 +6,8 @@ pub(crate) const PROFILE: &str = "caril";
 pub(crate) const IMAGE: &str = "/camera/image";
 /// The step.
 pub(crate) const STEP: &str = "/step";
+/// A step of the controller for which no frame had come.
+pub(crate) const NO_FRAME: &str = "/no_frame";
 /// Where the vehicle is, for 3D views.
 pub(crate) const POSE: &str = "/ego/pose";
 /// The header.
