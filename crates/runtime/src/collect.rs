@@ -105,8 +105,9 @@ pub fn collect<W: World, P: Policy>(
         let Some(truth) = frame.truth else { break };
         let mut record = match driver {
             Driver::Expert => {
-                let noise = noise.at(frame.sim_time_ns, frame.ego.speed_mps);
-                expert_record(&frame, &truth, config, wander.steer(&frame, &truth) + noise)
+                let pull = noise.at(frame.sim_time_ns, frame.ego.speed_mps);
+                let steer = wander.steer(&frame, &truth) + pull;
+                expert_record(&frame, &truth, config, steer)
             }
             Driver::Policy(pipeline) => {
                 let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);

@@ -135,8 +135,8 @@ fn town_blocks() -> Net {
         &[7.0, 9.0, 16.0, 12.0],
         &styles,
     );
-    let layouts =
-        [Some((6.6, 4.0)), None, Some((6.0, 3.5)), Some((7.2, 4.0)), Some((6.6, 3.5)), None];
+    // Wide and tight crossings in turn.
+    let layouts = [Some((6.6, 4.0)), None, Some((6.0, 3.5)), None, Some((7.2, 4.0)), None];
     for (i, node) in nodes.iter_mut().enumerate() {
         if let Some((radius, width)) = layouts[i % layouts.len()] {
             (node.radius, node.width) = (Some(radius), width);
@@ -157,14 +157,14 @@ fn winding_suburb() -> Net {
         Style { edge: "none", ..country(40.0, 3.5, NEVER, 0.6) },
     ];
     let nodes = vec![
-        node(180.0, 0.0, 0.0, 11.0),
-        tight(node(400.0, 150.0, 0.0, 10.0), 5.0, 3.5),
+        node(180.0, 0.0, 0.0, 13.5),
+        node(400.0, 150.0, 0.0, 12.5),
         tight(node(200.0, 330.0, 0.0, 9.0), 5.5, 3.5),
-        tight(node(0.0, 170.0, 0.0, 9.0), 5.0, 3.2),
+        node(0.0, 170.0, 0.0, 11.5),
         // A hamlet round a green.
         tight(node(160.0, 130.0, 0.0, 8.0), 5.0, 3.2),
         tight(node(232.0, 125.0, 0.0, 8.5), 5.4, 3.2),
-        node(238.0, 200.0, 0.0, 9.0),
+        node(238.0, 200.0, 0.0, 10.0),
         tight(node(158.0, 205.0, 0.0, 9.0), 6.4, 3.5),
     ];
     let edges = vec![
