@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-record",
             "caril-runtime",
             "caril-train",
+            "caril-eval",
         ],
     ),
     ("caril-tests", &[]),

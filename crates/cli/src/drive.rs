@@ -30,6 +30,18 @@ pub enum Transport {
     Direct,
 }
 
+/// Pictures in the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RecordImages {
+    /// JPEG of every frame
+    Every,
+    /// PNG of every frame: a replay is then equal to the bit. In lockstep the loop waits for the
+    /// recorder, so that none is missing
+    Lossless,
+    /// No pictures
+    None,
+}
+
 /// Drive in a closed loop. Without options: embedded world, shipped policy, default map and
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
@@ -53,6 +65,9 @@ pub struct DriveArgs {
     /// Recording, or `none`
     #[arg(long, value_name = "F.mcap|none")]
     record: Option<String>,
+    /// Pictures of the recording [default: the configuration's, JPEG of every frame]
+    #[arg(long, value_enum)]
+    record_images: Option<RecordImages>,
     /// Write no report
     #[arg(long)]
     no_report: bool,
@@ -89,6 +104,10 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let mut config = args.control.config(&args.scenario)?;
+    if let Some(images) = args.record_images {
+        config.record.image_every = u32::from(images != RecordImages::None);
+        config.record.lossless = images == RecordImages::Lossless;
+    }
     let mut policy = scenario::load_policy(&args.control.policy, args.control.backend)?;
     let stop = output::stop_on_ctrl_c()?;
     if args.plant == "sim" {
@@ -209,8 +228,11 @@ fn drive<W: World>(
         config: serde_json::to_value(config)?,
         policy: card.name.clone(),
         card: Some(card.clone()),
-        extra: [("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase())]
-            .into(),
+        extra: [
+            ("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase()),
+            ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
+        ]
+        .into(),
         ..RecordingHeader::new(info.clone())
     };
     let mut recorder = record_path
@@ -368,6 +390,12 @@ fn print_summary(out: &Output<'_>, end: &DriveEnd) {
     if let Some(path) = out.report {
         eprintln!("report:    {}", path.display());
     }
+}
+
+/// Where the pack is, for a replay.
+fn policy_dir(name: &str) -> anyhow::Result<String> {
+    let dir = scenario::pack_dir(name)?;
+    Ok(dir.canonicalize().unwrap_or(dir).display().to_string())
 }
 
 fn unix_seconds() -> u64 {

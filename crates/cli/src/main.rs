@@ -11,6 +11,7 @@ mod exit;
 mod inspect;
 mod map;
 mod output;
+mod replay;
 mod report;
 mod scenario;
 mod sim;
@@ -49,6 +50,8 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
+    /// Run recorded drives again and say what came out otherwise
+    Replay(replay::ReplayArgs),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
     /// Measure a stage: step, sim or link
@@ -67,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Correct(args) => correct::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, PolicyCard};
+use caril_core::{CameraSpec, Config, Policy, PolicyCard};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
@@ -81,13 +81,45 @@ pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
 pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<BurnPolicy> {
-    let backend = match backend {
+    Ok(BurnPolicy::load(&pack_dir(name)?, backend_of(backend))?)
+}
+
+const fn backend_of(backend: BackendArg) -> Backend {
+    match backend {
         BackendArg::Cpu => Backend::Cpu,
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
-    };
-    Ok(BurnPolicy::load(&pack_dir(name)?, backend)?)
+    }
+}
+
+/// Loads a pack with a changed card: another calibration or camera.
+///
+/// # Errors
+/// As [`load_policy`].
+pub fn open_policy(
+    dir: &Path,
+    backend: BackendArg,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<Box<dyn Policy>> {
+    let device = backend_of(backend).device()?;
+    let mut pack = Pack::load(dir, &device)?;
+    change(&mut pack.card);
+    Ok(Box::new(BurnPolicy::new(pack, device)))
+}
+
+/// Folders of all packs in `weights/`.
+pub fn packs() -> Vec<PathBuf> {
+    let mut packs: Vec<PathBuf> = roots()
+        .iter()
+        .filter_map(|r| std::fs::read_dir(r.join("weights")).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.join("card.toml").exists())
+        .collect();
+    packs.sort();
+    packs
 }
 
 /// Weather by name.

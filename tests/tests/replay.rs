@@ -1,0 +1,295 @@
+//! Recorded drives, run again to the bit: with every fault of the camera, from any frame, with gaps
+//! in the pictures, in free pacing; and a change of anything is named with its tick and its stage.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use caril_core::{
+    CameraSpec, Command, Config, CorrectionMode, Fault, FaultSet, Frame, FrameId, Observation,
+    Observed, Pacing, PlantInfo, PolicyCard, StepRecord, World,
+};
+use caril_policy::{Backend, BurnPolicy, Pack};
+use caril_record::{Part, Recorder, Recording, RecordingHeader};
+use caril_road::RoadMap;
+use caril_runtime::{
+    Comparison, DriveOptions, ReplayCounts, ReplayOptions, StopFlag, drive, replay,
+};
+use caril_sim::{CameraFault, FaultSpec, Scene, SimConfig, SimWorld};
+use sha2::{Digest as _, Sha256};
+
+const FRAMES: u64 = 60;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn world(faults: &[FaultSpec]) -> SimWorld {
+    static MAP: OnceLock<(Arc<RoadMap>, Arc<Scene>)> = OnceLock::new();
+    let (map, scene) = MAP.get_or_init(|| {
+        let map = Arc::new(RoadMap::load(&root().join("maps/valley_road.xodr")).expect("map"));
+        let scene = Arc::new(Scene::build(&map, 0));
+        (map, scene)
+    });
+    let config = SimConfig {
+        scene: Some(Arc::clone(scene)),
+        camera: CameraSpec { width: 96, height: 96, ..CameraSpec::PAPER },
+        faults: faults.to_vec(),
+        ..SimConfig::new(Arc::clone(map))
+    };
+    SimWorld::new(config).expect("world")
+}
+
+/// The shipped pack for the small camera of these tests.
+fn pack(dir: &Path, change: impl FnOnce(&mut PolicyCard)) -> BurnPolicy {
+    let device = Backend::Flex.device().expect("flex");
+    let mut pack = Pack::load(dir, &device).expect("pack");
+    pack.card.camera = world(&[]).info().camera;
+    change(&mut pack.card);
+    BurnPolicy::new(pack, device)
+}
+
+fn shipped() -> BurnPolicy {
+    pack(&root().join("weights/default"), |_| {})
+}
+
+fn lossless() -> Config {
+    let mut config = Config::default();
+    config.record.lossless = true;
+    config
+}
+
+/// Drives and records.
+fn record<W: World>(path: &Path, world: &mut W, policy: BurnPolicy, config: &Config) -> Recording {
+    let card = caril_core::Policy::card(&policy).clone();
+    let header = RecordingHeader {
+        card: Some(card),
+        config: serde_json::to_value(config).expect("config"),
+        ..RecordingHeader::new(world.info().clone())
+    };
+    let mut recorder = Recorder::start(path, &header, &config.record).expect("recorder");
+    let options = DriveOptions { frame_limit: Some(FRAMES) };
+    let stop = StopFlag::new();
+    drive(world, policy, config, Some(&mut recorder), &stop, options, &mut |_, _| {})
+        .expect("drive");
+    let stats = recorder.finish();
+    assert_eq!((stats.dropped_steps, stats.write_error), (0, None));
+    Recording::open(path).expect("recording")
+}
+
+fn driven(faults: &[FaultSpec]) -> (tempfile::TempDir, Recording) {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("drive.mcap");
+    let recording = record(&path, &mut world(faults), shipped(), &lossless());
+    (folder, recording)
+}
+
+/// Replays with one configuration; the new steps with a frame, those before `from` left out.
+fn again(
+    recording: &Recording,
+    mut policy: BurnPolicy,
+    config: &Config,
+    from: Option<u64>,
+) -> (ReplayCounts, Comparison, Vec<StepRecord>) {
+    let mut comparison = Comparison::default();
+    let mut steps = Vec::new();
+    let card = caril_core::Policy::card(&policy).clone();
+    let counts = replay(
+        recording,
+        &card,
+        Some(&mut policy),
+        &[*config],
+        ReplayOptions { from: from.map(FrameId) },
+        &StopFlag::new(),
+        &mut |tick| {
+            if !tick.before {
+                comparison.add(tick.then, &tick.now[0]);
+                if tick.frame {
+                    steps.push(tick.now[0]);
+                }
+            }
+        },
+    );
+    (counts.expect("replay"), comparison, steps)
+}
+
+fn spec(fault: CameraFault, severity: f32) -> FaultSpec {
+    FaultSpec { fault, severity }
+}
+
+#[test]
+fn every_fault_of_the_camera_replays_to_the_bit() {
+    let mut kinds: Vec<Vec<FaultSpec>> =
+        CameraFault::ALL.into_iter().map(|fault| vec![spec(fault, 0.6)]).collect();
+    kinds.push(Vec::new());
+    kinds.push(vec![spec(CameraFault::Drop, 0.3), spec(CameraFault::Freeze, 0.5)]);
+    kinds.push(vec![spec(CameraFault::Duplicate, 0.3), spec(CameraFault::Black, 0.4)]);
+    let mut seen = FaultSet::EMPTY;
+    for faults in kinds {
+        let (_folder, recording) = driven(&faults);
+        recording.steps().for_each(|s| seen = seen.union(s.expect("step").faults));
+        let (counts, comparison, steps) = again(&recording, shipped(), &lossless(), None);
+        assert_eq!(comparison.first, None, "{faults:?}");
+        let all = ReplayCounts {
+            frames: FRAMES,
+            replayed: FRAMES,
+            complete: true,
+            ..ReplayCounts::default()
+        };
+        assert_eq!((counts, steps.len() as u64), (all, FRAMES), "{faults:?}");
+    }
+    let expected = [Fault::ImageBlack, Fault::ImageFrozen, Fault::FrameGap, Fault::FrameRepeated];
+    assert!(expected.into_iter().all(|f| seen.contains(f)), "the faults were there: {seen:?}");
+}
+
+#[test]
+fn a_replay_from_any_frame_is_the_tail_of_the_whole() {
+    let (_folder, recording) = driven(&[spec(CameraFault::Black, 0.4)]);
+    for mode in [CorrectionMode::Calibrated, CorrectionMode::Paper] {
+        let mut config = lossless();
+        config.correction.mode = mode;
+        let (_, _, whole) = again(&recording, shipped(), &config, None);
+        for from in [2, 31, 60] {
+            let (counts, comparison, tail) = again(&recording, shipped(), &config, Some(from));
+            assert_eq!(tail, whole[from as usize - 1..], "from {from}");
+            assert_eq!((counts.before, counts.replayed), (from - 1, FRAMES + 1 - from));
+            assert_eq!(comparison.is_equal(), mode == CorrectionMode::Calibrated);
+        }
+    }
+}
+
+#[test]
+fn frames_without_a_picture_are_counted_and_their_steps_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut config = lossless();
+    (config.record.image_every, config.record.image_queue) = (3, 256);
+    let faults = [spec(CameraFault::Freeze, 0.6)];
+    let path = folder.path().join("drive.mcap");
+    let recording = record(&path, &mut world(&faults), shipped(), &config);
+    let (counts, comparison, _) = again(&recording, shipped(), &config, None);
+    assert_eq!(comparison.first, None);
+    assert_eq!((counts.replayed, counts.missing), (FRAMES / 3, FRAMES - FRAMES / 3));
+}
+
+/// A plant at the end of a bad link: silence, malformed messages, lost commands.
+struct BadLink(SimWorld, u64);
+
+impl World for BadLink {
+    fn info(&self) -> &PlantInfo {
+        self.0.info()
+    }
+    fn observe(&mut self, frame: &mut Frame, timeout_ns: u64) -> Observation {
+        self.1 += 1;
+        if self.1.is_multiple_of(5) {
+            let faults = FaultSet::of(Fault::MessageMalformed);
+            return Observation { observed: Observed::Nothing, dropped: 0, faults };
+        }
+        let mut seen = self.0.observe(frame, timeout_ns);
+        if self.1.is_multiple_of(7) {
+            seen.faults.insert(Fault::MessageMalformed);
+        }
+        seen
+    }
+    fn actuate(&mut self, command: &Command) -> Result<(), Fault> {
+        if self.1.is_multiple_of(11) {
+            return Err(Fault::PlantGone);
+        }
+        self.0.actuate(command)
+    }
+}
+
+#[test]
+fn time_and_link_of_a_free_running_drive_are_told_again() {
+    for pacing in [Pacing::Free, Pacing::Lockstep] {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut config = lossless();
+        config.drive_loop.pacing = pacing;
+        config.record.image_queue = 256;
+        // So short that some frames are late, whatever the machine.
+        config.gate.deadline_ms = 1;
+        let path = folder.path().join("drive.mcap");
+        let recording = record(&path, &mut BadLink(world(&[]), 0), shipped(), &config);
+        let (counts, comparison, _) = again(&recording, shipped(), &config, None);
+        assert_eq!(comparison.first, None, "{pacing:?}");
+        assert_eq!((counts.replayed, counts.missing), (FRAMES, 0));
+        assert!(counts.no_frames > 5, "{counts:?}");
+        assert_eq!(comparison.compared, counts.frames + counts.no_frames);
+        let late = recording
+            .steps()
+            .filter(|s| s.as_ref().is_ok_and(|s| s.faults.contains(Fault::DeadlineOverrun)))
+            .count();
+        assert_eq!(late > 0, pacing == Pacing::Free, "{late} late");
+    }
+}
+
+#[test]
+fn one_changed_weight_is_found_at_the_network() {
+    let (folder, recording) = driven(&[]);
+    let dir = folder.path().join("pack");
+    std::fs::create_dir(&dir).expect("folder");
+    let from = root().join("weights/default");
+    let mut weights = std::fs::read(from.join("weights.bpk")).expect("weights");
+    // The last tensor ends the file; the top byte but one of a number holds its leading digits.
+    let at = weights.len() - 2;
+    weights[at] ^= 0x10;
+    let hash = |bytes: &[u8]| -> String {
+        Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    };
+    let old = hash(&std::fs::read(from.join("weights.bpk")).expect("weights"));
+    let card = std::fs::read_to_string(from.join("card.toml")).expect("card");
+    assert!(card.contains(&old));
+    std::fs::write(dir.join("card.toml"), card.replace(&old, &hash(&weights))).expect("card");
+    std::fs::write(dir.join("weights.bpk"), &weights).expect("weights");
+    let (_, comparison, _) = again(&recording, pack(&dir, |_| {}), &lossless(), None);
+    let first = comparison.first.expect("a difference");
+    assert_eq!((first.frame_id, first.stage), (FrameId(1), Part::Infer));
+    assert!(first.fields.iter().all(|f| f.part >= Part::Infer));
+    assert_eq!(comparison.differ, FRAMES);
+    assert!(comparison.steer.max > 0.0 && comparison.expert.ticks == FRAMES);
+}
+
+#[test]
+fn a_threshold_changed_by_a_hundredth_is_found_at_its_tick() {
+    // A drive on which the correction never engages, and the least mass that it met.
+    let never = |card: &mut PolicyCard| {
+        (card.calibration.mass_enter, card.calibration.mass_floor) = (0.0, 0.0);
+    };
+    let shipped_pack = root().join("weights/default");
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("drive.mcap");
+    let recording = record(&path, &mut world(&[]), pack(&shipped_pack, never), &lossless());
+    let steps: Vec<_> = recording.steps().map(|s| s.expect("step")).collect();
+    let mass = |s: &StepRecord| s.correction.confidence;
+    let least = steps.iter().map(mass).fold(1.0, f32::min);
+    let (enter, higher) = (least / 1.005, least * 1.005);
+    let with = |mass_enter: f32| {
+        pack(&shipped_pack, move |card| {
+            let c = &mut card.calibration;
+            (c.mass_enter, c.mass_exit, c.mass_floor) = (mass_enter, 1.0, 0.0);
+        })
+    };
+    let (_, same, _) = again(&recording, with(enter), &lossless(), None);
+    assert_eq!(same.first, None, "below all masses");
+    let (_, other, _) = again(&recording, with(higher), &lossless(), None);
+    let first = other.first.expect("a difference");
+    let engaged = steps.iter().find(|s| mass(s) < higher).expect("the least");
+    assert_eq!((first.frame_id, first.stage), (engaged.frame_id, Part::Correct));
+    assert!(other.regimes["kept → fused"] > 0);
+
+    // Of the gate and of the longitudinal control.
+    let mut config = lossless();
+    config.longitudinal.gain_per_s *= 1.01;
+    let (_, other, _) = again(&recording, with(enter), &config, None);
+    assert_eq!(other.first.map(|f| f.stage), Some(Part::Command));
+    let frozen = driven(&[spec(CameraFault::Freeze, 1.0)]);
+    let at = |frames| {
+        let mut config = lossless();
+        config.gate.frozen_frames = frames;
+        again(&frozen.1, shipped(), &config, None).1.first
+    };
+    assert_eq!(at(4), None);
+    let first = at(5).expect("a difference");
+    assert_eq!(first.stage, Part::Gate);
+    let found = frozen.1.steps().map(|s| s.expect("step"));
+    let frozen_at = found.into_iter().find(|s| s.faults.contains(Fault::ImageFrozen));
+    assert_eq!(Some(first.frame_id), frozen_at.map(|s| s.frame_id));
+}
