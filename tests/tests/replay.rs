@@ -293,3 +293,75 @@ fn a_threshold_changed_by_a_hundredth_is_found_at_its_tick() {
     let frozen_at = found.into_iter().find(|s| s.faults.contains(Fault::ImageFrozen));
     assert_eq!(Some(first.frame_id), frozen_at.map(|s| s.frame_id));
 }
+
+/// The program that `cargo build --workspace` has built beside this test.
+fn caril(args: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+    let test = std::env::current_exe().expect("path of the test");
+    let program = test.ancestors().nth(2).expect("target folder").join("caril");
+    assert!(program.exists(), "{} is not built", program.display());
+    let output = std::process::Command::new(program)
+        .current_dir(root())
+        .args(args)
+        .output()
+        .expect("caril runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), json, text)
+}
+
+#[test]
+fn the_program_drives_replays_compares_and_repairs() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
+    let drive = path("drive.mcap");
+    let args = ["--frames", "40", "--fault", "drop:0.2", "--record-images", "lossless"];
+    let args = [&["drive", "--no-report", "--json", "--record", &drive], &args[..]].concat();
+    let (code, driven, text) = caril(&args);
+    assert_eq!((code, &driven["recorder_dropped_images"]), (Some(0), &0.into()), "{text}");
+
+    // Its own pack and configuration: equal. From the middle: the tail of it.
+    let (code, all, text) = caril(&["replay", &drive, "--json", "--diff"]);
+    assert_eq!((code, &all["equal"]), (Some(0), &true.into()), "{text}");
+    let one = &all["replays"][0];
+    assert_eq!((&one["frames"], &one["replayed"]), (&40.into(), &40.into()));
+    let (code, part, _) = caril(&["replay", &drive, "--json", "--from", "25"]);
+    assert_eq!((code, &part["equal"]), (Some(0), &true.into()));
+    assert!(part["replays"][0]["before"].as_u64() >= Some(20));
+    let ledger = all["ledger"].as_array().expect("rows");
+    let rows = |mode: &str, group: &str| {
+        ledger.iter().filter(|r| r["correction"] == mode && r["group"] == group).count()
+    };
+    assert_eq!((rows("paper", "all"), rows("calibrated", "all")), (1, 1));
+    assert!(rows("paper", "speed") > 1 && rows("paper", "confidence") > 1);
+
+    // Another configuration, by file, on the recorded predictions; what differs lies in a table.
+    let stricter = path("stricter.toml");
+    std::fs::write(&stricter, "[limits]\nsteer_max = 0.001\n").expect("file");
+    let out = path("out");
+    let args = ["replay", &drive, "--config", &stricter, "--predictions", "recorded", "--json"];
+    let (code, other, text) = caril(&[&args[..], &["--diff", "--out", &out]].concat());
+    assert_eq!((code, &other["equal"]), (Some(3), &false.into()), "{text}");
+    let comparison = &other["replays"][0]["comparison"];
+    assert_eq!(comparison["first"]["stage"], "command");
+    let table = std::fs::read_to_string(path("out/drive.default.csv")).expect("table");
+    assert_eq!(Some(table.lines().count() as u64 - 1), comparison["differ"].as_u64());
+    assert!(caril(&["inspect", &path("out/drive.default.mcap"), "--json"]).1["frames"] == 40);
+    assert_eq!(caril(&args).0, Some(0), "changed on purpose and not asked to compare");
+
+    // Cut in the middle: what is there replays as before, and can be made whole again.
+    let bytes = std::fs::read(&drive).expect("recording");
+    let (cut, whole) = (path("cut.mcap"), path("whole.mcap"));
+    std::fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).expect("cut");
+    let (code, part, text) = caril(&["replay", &cut, "--json"]);
+    assert_eq!((code, &part["replays"][0]["complete"]), (Some(0), &false.into()), "{text}");
+    let (code, repaired, text) = caril(&["inspect", &cut, "--repair", &whole, "--json"]);
+    assert_eq!((code, &repaired["steps"]), (Some(0), &part["replays"][0]["frames"]), "{text}");
+    assert_eq!(caril(&["inspect", &whole]).0, Some(0));
+    assert_eq!(caril(&["replay", &whole, "--json"]).1["equal"], true);
+
+    let (code, _, text) = caril(&["replay", &drive, "--policy", "nobody"]);
+    assert!(code == Some(2) && text.contains("default"), "{text}");
+    let (code, _, text) = caril(&["replay", &drive, "--from", "4000"]);
+    assert!(code == Some(2) && text.contains("no such frame"), "{text}");
+    assert_eq!(caril(&["replay", &path("stricter.toml")]).0, Some(1));
+}

@@ -13,22 +13,29 @@ use crate::output;
 /// Say what is in a recording (F.mcap) or a policy pack (DIR).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json"
+    after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json\n  caril inspect cut.mcap --repair whole.mcap"
 )]
 pub struct InspectArgs {
     /// Recording or pack
     path: PathBuf,
+    /// Write what can be read of a recording that was cut off to this file, whole again
+    #[arg(long, value_name = "OUT.mcap")]
+    repair: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command. A recording that was cut is degraded: exit code 3.
+/// Runs the command. A recording that was cut is degraded: exit code 3, unless it is repaired.
 ///
 /// # Errors
 /// If the path is neither or cannot be read.
 pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
-    let (value, exit) = if args.path.is_dir() {
+    let (value, exit) = if let Some(to) = &args.repair {
+        let repaired = caril_record::repair(&args.path, to)
+            .with_context(|| format!("cannot repair {}", args.path.display()))?;
+        (serde_json::to_value(repaired)?, Exit::Ok)
+    } else if args.path.is_dir() {
         let pack = Pack::load(&args.path, &Backend::Flex.device()?)?;
         (serde_json::to_value(&pack.card)?, Exit::Ok)
     } else {

@@ -59,7 +59,7 @@ impl Iterator for Events {
                         None => continue,
                     }
                 }
-                Ok(Some(Entry::Meta(_) | Entry::Metadata(_))) => continue,
+                Ok(Some(Entry::Meta(_) | Entry::Metadata(_) | Entry::Raw(..))) => continue,
             }));
         }
     }

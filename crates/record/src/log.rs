@@ -169,6 +169,29 @@ impl<W: Write> Log<W> {
         Ok(())
     }
 
+    /// A message of another recording, as it was. Topics of nobody here are passed over.
+    pub fn copy(
+        &mut self,
+        header: &MessageHeader,
+        topic: &str,
+        data: &[u8],
+    ) -> Result<(), RecordError> {
+        let [meta, step, image, pose, no_frame] = self.channels;
+        let (channel_id, count) = match topic {
+            topics::META => (meta, None),
+            topics::STEP => (step, Some(&mut self.written.steps)),
+            topics::IMAGE => (image, Some(&mut self.written.images)),
+            topics::POSE => (pose, None),
+            topics::NO_FRAME => (no_frame, None),
+            _ => return Ok(()),
+        };
+        self.writer.write_to_known_channel(&MessageHeader { channel_id, ..*header }, data)?;
+        count.into_iter().for_each(|n| *n += 1);
+        // The header comes as a message of its own, with the time that it had.
+        self.meta = None;
+        Ok(())
+    }
+
     /// Ends the chunk and flushes the sink.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         self.writer.flush()?;

@@ -24,6 +24,8 @@ pub(crate) enum Entry {
     NoFrame(Result<StepRecord, RecordError>),
     Image(u64, Result<EncodedImage, RecordError>),
     Metadata(mcap::records::Metadata),
+    /// A message as it lies in the file, if the stream was asked for those.
+    Raw(mcap::records::MessageHeader, String, Vec<u8>),
 }
 
 /// The records of a file up to the last whole chunk.
@@ -33,6 +35,8 @@ pub(crate) struct Stream {
     path: PathBuf,
     /// Pictures are passed over if not.
     images: bool,
+    /// Messages are given as they are, and not read.
+    pub raw: bool,
     topics: BTreeMap<u16, String>,
     /// Messages by topic, so far.
     pub counts: BTreeMap<String, u64>,
@@ -53,6 +57,7 @@ impl Stream {
             reader: LinearReader::new_with_options(options),
             path: path.to_path_buf(),
             images,
+            raw: false,
             topics: BTreeMap::new(),
             counts: BTreeMap::new(),
             damaged: false,
@@ -121,6 +126,10 @@ impl Stream {
                     match self.counts.get_mut(topic) {
                         Some(n) => *n += 1,
                         None => drop(self.counts.insert(topic.clone(), 1)),
+                    }
+                    if self.raw {
+                        let entry = Entry::Raw(header, topic.clone(), data.into_owned());
+                        return Ok(Some(entry));
                     }
                     match topic.as_str() {
                         topics::META => return Ok(Some(Entry::Meta(data.into_owned()))),
@@ -265,6 +274,7 @@ impl Iterator for Frames {
                     return Some(Ok((step, image.map(|(_, image)| image))));
                 }
                 Ok(Some(Entry::NoFrame(_) | Entry::Meta(_) | Entry::Metadata(_))) => {}
+                Ok(Some(Entry::Raw(..))) => {}
             }
         }
     }
