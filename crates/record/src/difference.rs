@@ -162,8 +162,8 @@ mod tests {
             [
                 text(Part::Observe, "image_luma", "0.0", "1.5"),
                 text(Part::Infer, "probs", "0.0", "0.5"),
-                text(Part::Correct, "steer_raw", "0.0", "-0.0"),
                 text(Part::Gate, "mode", "nominal", "degraded"),
+                text(Part::Correct, "steer_raw", "0.0", "-0.0"),
             ]
         );
     }

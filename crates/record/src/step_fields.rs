@@ -3,7 +3,8 @@
 
 use caril_core::{BIN_COUNT, FaultSet, Field, Mode, NavCommand, Number, Regime, Stage, StepRecord};
 
-/// The parts of a step in the order in which they come about.
+/// The parts of a step, causes before what follows from them: the gate's judgement of faults comes
+/// before what is wanted, because it decides whether the prediction counts at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -11,10 +12,10 @@ pub enum Part {
     Observe,
     /// What the network said.
     Infer,
-    /// What was wanted, without and with correction.
-    Correct,
     /// Mode and faults.
     Gate,
+    /// What was wanted, without and with correction.
+    Correct,
     /// What went to the plant.
     Command,
     /// Times of the clock and of the stages: never compared.

@@ -111,7 +111,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         let config = config_of(args, header)?;
         let own = [None];
         let given: Vec<Option<&str>> = args.policy.iter().map(|p| Some(p.as_str())).collect();
-        for name in if given.is_empty() { &own[..] } else { &given } {
+        for name in if given.is_empty() { &own[..] } else { &given[..] } {
             let (card, policy) = open_pack(args, header, *name)?;
             let run = one(args, &recording, &card, policy, config, &stop, out.as_ref(), &mut ledger)?;
             if !args.json {

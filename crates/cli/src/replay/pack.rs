@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use caril_core::{Policy, PolicyCard};
 use caril_policy::Pack;
 use caril_record::RecordingHeader;
@@ -80,7 +79,6 @@ fn find(header: &RecordingHeader, card: &PolicyCard) -> anyhow::Result<PathBuf> 
          one all the same, with --policy",
         others.join(", ")
     )))
-    .context("cannot find the recording's pack")
 }
 
 fn short(sha256: &str) -> &str {
