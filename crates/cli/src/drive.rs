@@ -159,7 +159,7 @@ fn over_zeromq(
         let plant = {
             let plant_stop = Arc::clone(&plant_stop);
             std::thread::Builder::new().name("plant".into()).spawn_scoped(scope, move || {
-                let mut world = scenario::sim_world(sim)?;
+                let mut world = scenario::served_world(sim)?;
                 socket.serve(&mut world, &plant_stop);
                 anyhow::Ok(())
             })?
@@ -298,7 +298,8 @@ fn drive<W: World>(
         print_summary(&out, &end);
     }
     if let Some(error) = recorded.and_then(|r| r.write_error) {
-        eprintln!("warning: the recording is not whole: {error}");
+        let path = record_path.unwrap_or_default();
+        eprintln!("warning: the recording is not whole: {error}: {}", path.display());
         return Ok(Exit::Degraded);
     }
     Ok(exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))

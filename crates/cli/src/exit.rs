@@ -68,3 +68,32 @@ impl From<Exit> for ExitCode {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+    use caril_runtime::DriveError;
+
+    #[test]
+    fn errors_have_their_exit_codes_whatever_is_said_about_them() {
+        let bug = || DriveError::Bug { message: "index out of bounds".into() };
+        assert_eq!(Exit::report(&bug().into()), Exit::Bug);
+        assert_eq!(
+            Exit::report(&Err::<(), _>(bug()).context("while driving").unwrap_err()),
+            Exit::Bug
+        );
+        assert_eq!(Exit::report(&usage("--map: no such map")), Exit::Usage);
+        assert_eq!(Exit::report(&anyhow::anyhow!("no plant")), Exit::Failed);
+        let config = caril_core::ConfigError { field: "limits.steer_max", expected: "at most 1" };
+        assert_eq!(Exit::report(&DriveError::Config(config).into()), Exit::Failed);
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_readme() {
+        let codes = [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Degraded, Exit::Bug];
+        for (exit, code) in codes.into_iter().zip([0, 1, 2, 3, 70]) {
+            assert_eq!(ExitCode::from(exit), ExitCode::from(code));
+        }
+    }
+}

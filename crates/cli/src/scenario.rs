@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, Policy, PolicyCard};
+use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
@@ -172,4 +172,13 @@ pub fn sim_config(
 pub fn sim_world(config: SimConfig) -> anyhow::Result<SimWorld> {
     let name = config.map.name().to_owned();
     SimWorld::new(config).with_context(|| format!("cannot build the world of map {name}"))
+}
+
+/// Builds it for an endpoint. Whatever the pacing on the wire, the endpoint keeps the time: each
+/// command that it hands on drives the world by one period.
+///
+/// # Errors
+/// If the route cannot be planned.
+pub fn served_world(config: SimConfig) -> anyhow::Result<SimWorld> {
+    sim_world(SimConfig { pacing: Pacing::Lockstep, ..config })
 }

@@ -125,7 +125,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     eprintln!("plant at {} ({}, {})", socket.endpoint(), sim.map.name(), sim.weather.name);
     let mut degraded = false;
     loop {
-        let mut world = scenario::sim_world(sim.clone())?;
+        let mut world = scenario::served_world(sim.clone())?;
         let report = socket.serve(&mut world, &halt);
         let t = world.truth();
         eprintln!(

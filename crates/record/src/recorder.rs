@@ -95,7 +95,12 @@ impl Recorder {
                 .map_err(RecordError::io("creating the folder", folder))?;
         }
         let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
-        Self::start_with(Disk(file), header, config)
+        Self::start_with(Disk(file), header, config).map_err(|e| match e {
+            RecordError::Mcap(mcap::McapError::Io(source)) => {
+                RecordError::io("writing the recording", path)(source)
+            }
+            other => other,
+        })
     }
 
     /// Like [`Recorder::start`] into any sink. `flush` of the sink is called about once a second.

@@ -186,3 +186,6 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> S
         ..StepRecord::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

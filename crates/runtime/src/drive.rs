@@ -203,3 +203,6 @@ fn run<W: World, P: Policy>(
     let wall_seconds = clock.now_ns() as f64 * 1e-9;
     DriveEnd { summary: stats.finish(end, wall_seconds), plant_gone, stopped }
 }
+
+#[cfg(test)]
+mod tests;

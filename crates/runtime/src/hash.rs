@@ -74,3 +74,6 @@ fn add_fields<const N: usize>(h: &mut Sha256, fields: [Field<'_>; N]) {
         field.value.put_le(|bytes| h.update(bytes));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ mod noise;
 mod pipeline;
 mod replay;
 mod stats;
+#[cfg(test)]
+mod testing;
 pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};

@@ -200,3 +200,6 @@ fn record(output: &StepOutput, seen: &StepRecord) -> StepRecord {
         ..*seen
     }
 }
+
+#[cfg(test)]
+mod tests;

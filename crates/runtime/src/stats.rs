@@ -253,3 +253,6 @@ fn quantiles(h: &Histogram<u64>) -> Quantiles {
         max: ms(h.max()),
     }
 }
+
+#[cfg(test)]
+mod tests;
