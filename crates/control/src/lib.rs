@@ -32,13 +32,13 @@ mod mode;
 mod monitor;
 mod table;
 
+pub use caril_core::ImageCheck;
 pub use controller::{Controller, StepInput, StepOutput};
 pub use correction::{
     CorrectionState, PAPER_ENTROPY_UNSURE, PAPER_SAMPLES, PAPER_SURE, PAPER_UNSURE, correct,
     paper_bin,
 };
 pub use gate::{CommandGate, Verdict};
-pub use caril_core::ImageCheck;
 pub use image_check::check_image;
 pub use limits::{Limits, MAX_DT_S};
 pub use longitudinal::{Longitudinal, LongitudinalInput, longitudinal};

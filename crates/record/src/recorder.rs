@@ -162,7 +162,8 @@ impl Recorder {
                 };
             }
         }
-        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: copy, frame: true }) {
+        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: copy, frame: true })
+        {
             self.shared.drop_item(item);
         }
     }

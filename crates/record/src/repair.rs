@@ -33,7 +33,9 @@ pub struct Repaired {
 /// `from`.
 pub fn repair(from: &Path, to: &Path) -> Result<Repaired, RecordError> {
     let recording = Recording::open(from)?;
-    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    let same = |a: &Path, b: &Path| {
+        a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a))
+    };
     if same(from, to) {
         let (expected, got) = ("another file to write to", "the same".to_owned());
         return Err(RecordError::Foreign { expected, got, path: to.to_path_buf() });

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use caril_core::{
-    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Pacing, Policy, Stage,
-    StepRecord, World,
+    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Pacing, Policy,
+    Stage, StepRecord, World,
 };
 use caril_record::Recorder;
 

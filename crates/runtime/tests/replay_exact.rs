@@ -340,7 +340,8 @@ fn what_was_changed_is_named_with_its_first_tick_and_stage() {
     other.gate.black_mean = 90.5;
     let old: FaultSet = [Fault::FrameRepeated, Fault::FrameOutOfOrder].into_iter().collect();
     let dark = |s: &StepRecord| {
-        (config.gate.black_mean..=90.5).contains(&s.image.mean_luma) && !s.faults.intersects(old)
+        (config.gate.black_mean..=90.5).contains(&s.image.mean_luma)
+            && !s.faults.intersects(old)
             && !s.faults.contains(Fault::ImageBlack)
     };
     assert_eq!(first(&mut Net::new(), &other), Some((find(&dark), Part::Gate)));

@@ -1,8 +1,8 @@
 //! The step hash is a promise across versions: the same drive, the same hash.
 
 use caril_core::{
-    Command, Correction, EgoState, Fault, FaultSet, FrameId, ImageCheck, Mode, NavCommand, Pose, Regime,
-    StageTimes, StepRecord, Truth,
+    Command, Correction, EgoState, Fault, FaultSet, FrameId, ImageCheck, Mode, NavCommand, Pose,
+    Regime, StageTimes, StepRecord, Truth,
 };
 use caril_runtime::StepHash;
 

@@ -119,11 +119,12 @@ impl Drive<'_> {
             if [tick.raw, tick.corrected, tick.expert, speed_mps].iter().all(|v| v.is_finite()) {
                 let groups = groups_of(tick.expert / self.steer_scale, speed_mps);
                 let (weather, confidence) = (self.weather, step.confidence);
-                self.ledger
-                    .entries
-                    .entry((self.policy.clone(), mode))
-                    .or_default()
-                    .push(Entry { tick, groups, weather, confidence });
+                self.ledger.entries.entry((self.policy.clone(), mode)).or_default().push(Entry {
+                    tick,
+                    groups,
+                    weather,
+                    confidence,
+                });
             }
         }
     }
@@ -182,12 +183,8 @@ mod tests {
     #[test]
     fn harm_and_benefit_fall_into_their_groups() {
         let mut ledger = Ledger::default();
-        let mut drive = Drive {
-            ledger: &mut ledger,
-            policy: "p".into(),
-            steer_scale: 0.5,
-            weather: 0,
-        };
+        let mut drive =
+            Drive { ledger: &mut ledger, policy: "p".into(), steer_scale: 0.5, weather: 0 };
         // The paper's mode helps on sure frames and harms on the others; the second does nothing.
         for k in 0..20 {
             let confidence = k as f32 / 20.0;

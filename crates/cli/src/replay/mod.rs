@@ -105,15 +105,16 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let mut ledger = Ledger::default();
     let mut runs = Vec::new();
     for path in &args.files {
-        let recording = Recording::open(path)
-            .with_context(|| format!("cannot replay {}", path.display()))?;
+        let recording =
+            Recording::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
         let header = recording.header();
         let config = config_of(args, header)?;
         let own = [None];
         let given: Vec<Option<&str>> = args.policy.iter().map(|p| Some(p.as_str())).collect();
         for name in if given.is_empty() { &own[..] } else { &given[..] } {
             let (card, policy) = open_pack(args, header, *name)?;
-            let run = one(args, &recording, &card, policy, config, &stop, out.as_ref(), &mut ledger)?;
+            let run =
+                one(args, &recording, &card, policy, config, &stop, out.as_ref(), &mut ledger)?;
             if !args.json {
                 say::run(&run);
             }
@@ -149,9 +150,8 @@ fn open_pack(
         };
         return Ok((card, None));
     }
-    let backend = args.backend.or_else(|| {
-        BackendArg::from_str(header.extra.get("backend")?, true).ok()
-    });
+    let backend =
+        args.backend.or_else(|| BackendArg::from_str(header.extra.get("backend")?, true).ok());
     let policy = pack::open(header, name, backend.unwrap_or(BackendArg::Flex))?;
     Ok((policy.card().clone(), Some(policy)))
 }

@@ -72,7 +72,9 @@ fn find(header: &RecordingHeader, card: &PolicyCard) -> anyhow::Result<PathBuf> 
     others.dedup();
     let what = format!("pack {} with weights {}", card.name, short(&card.weights_sha256));
     if others.is_empty() {
-        return Err(usage(format!("the recording's {what} is not here: give its folder with --policy")));
+        return Err(usage(format!(
+            "the recording's {what} is not here: give its folder with --policy"
+        )));
     }
     Err(usage(format!(
         "the recording was driven by {what}, but there is only {}: give the right one, or this \

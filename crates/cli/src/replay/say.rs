@@ -101,7 +101,16 @@ pub fn ledger(rows: &[LedgerRow]) {
     eprintln!("what each correction would have done to the same predictions:");
     eprintln!(
         "  {:12} {:10} {:10} {:18} {:>7} {:>7} {:>6} {:>7} {:>9} {:>8} {:>8}",
-        "policy", "correction", "group", "", "ticks", "active", "harm", "benefit", "gain", "raw",
+        "policy",
+        "correction",
+        "group",
+        "",
+        "ticks",
+        "active",
+        "harm",
+        "benefit",
+        "gain",
+        "raw",
         "corrected"
     );
     let percent = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{:.1}%", 100.0 * v));

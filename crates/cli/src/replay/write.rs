@@ -127,9 +127,8 @@ impl DriveFiles {
         }
         let Some(stage) = stage else { return };
         let then = tick.then;
-        let names = |step: &StepRecord| {
-            step.faults.iter().map(|f| f.name()).collect::<Vec<_>>().join(" ")
-        };
+        let names =
+            |step: &StepRecord| step.faults.iter().map(|f| f.name()).collect::<Vec<_>>().join(" ");
         let line = writeln!(
             self.table,
             "{},{},{},{},{},{},{},{},{},{},{},{},{},{}",

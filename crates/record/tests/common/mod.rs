@@ -2,8 +2,8 @@
 #![allow(dead_code)]
 
 use caril_core::{
-    CameraSpec, Command, Correction, CounterRng, EgoState, FaultSet, FrameId, Image, ImageCheck, Mode,
-    NavCommand, Pacing, PixelOrder, PlantInfo, Pose, Regime, StageTimes, StepRecord, Truth,
+    CameraSpec, Command, Correction, CounterRng, EgoState, FaultSet, FrameId, Image, ImageCheck,
+    Mode, NavCommand, Pacing, PixelOrder, PlantInfo, Pose, Regime, StageTimes, StepRecord, Truth,
 };
 use caril_record::RecordingHeader;
 
