@@ -7,7 +7,7 @@ use crate::plan::Leg;
 use crate::{RoadMap, Route, RoutePoint};
 
 /// How long before a junction its command is given, metres.
-const ANNOUNCE_M: f64 = 25.0;
+const ANNOUNCE_M: f64 = 12.0;
 /// How long before a lane change its command is given, metres.
 const ANNOUNCE_CHANGE_M: f64 = 20.0;
 /// Less change of heading is straight on, radians.

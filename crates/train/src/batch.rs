@@ -82,7 +82,9 @@ pub struct Source<'a> {
     pub distances_m: Vec<f32>,
     /// Seed of all draws.
     pub seed: u64,
-    /// Whether samples are mirrored and pictures changed.
+    /// Whether half of the samples are mirrored.
+    pub mirror: bool,
+    /// Whether pictures are changed.
     pub augment: bool,
 }
 
@@ -95,7 +97,7 @@ impl Source<'_> {
             let mut rng = CounterRng::new(self.seed, first + i);
             let sample = self.samples[self.sampler.draw(&mut rng)];
             let start = batch.rgb.len();
-            if self.augment && rng.uniform() < 0.5 {
+            if self.mirror && rng.uniform() < 0.5 {
                 batch.push(&sample.mirrored(width), self.speed_scale_mps);
             } else {
                 batch.push(sample, self.speed_scale_mps);

@@ -75,6 +75,7 @@ pub fn fit(
         speed_scale_mps,
         distances_m,
         seed: options.seed,
+        mirror: options.mirror,
         augment: options.augment,
     };
     let per_epoch = (train.len() as u64).div_ceil(options.batch as u64);
@@ -325,6 +326,7 @@ mod tests {
             speed_scale_mps: 15.0,
             distances_m: vec![9.0; 20],
             seed: 3,
+            mirror: true,
             augment: true,
         };
         let pools = worker_pools(2).unwrap();

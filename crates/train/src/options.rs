@@ -43,7 +43,10 @@ pub struct TrainOptions {
     pub held_out_every: usize,
     /// The loss.
     pub loss: Loss,
-    /// Whether samples are mirrored and pictures changed.
+    /// Whether half of the samples are mirrored: picture, command, steer and class. Off by default:
+    /// in the mirror traffic keeps to the left, which teaches that the oncoming lane will do.
+    pub mirror: bool,
+    /// Whether pictures are changed.
     pub augment: bool,
     /// Worker threads; 0 is one per core. Does not change the result.
     pub threads: usize,
@@ -71,6 +74,7 @@ impl Default for TrainOptions {
             seed: 1,
             held_out_every: 8,
             loss: Loss::default(),
+            mirror: false,
             augment: true,
             threads: 0,
             command: String::new(),
