@@ -212,6 +212,9 @@ fn one(
     if let Some(file) = file {
         file.finish()?;
     }
+    if counts.frames == 0 {
+        anyhow::bail!("the recording has no frame to replay: {}", recording.path().display());
+    }
     if let Some(from) = args.from
         && counts.frames == counts.before
     {
