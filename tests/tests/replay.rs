@@ -354,7 +354,7 @@ fn the_program_drives_replays_compares_and_repairs() {
         ledger.iter().filter(|r| r["correction"] == mode && r["group"] == group).count()
     };
     assert_eq!((rows("paper", "all"), rows("calibrated", "all")), (1, 1));
-    assert!(rows("paper", "speed") > 1 && rows("paper", "confidence") > 1);
+    assert!(rows("paper", "speed") >= 1 && rows("paper", "confidence") > 1);
 
     // Another configuration, by file, on the recorded predictions; what differs lies in a table.
     let stricter = path("stricter.toml");
