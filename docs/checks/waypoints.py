@@ -1,7 +1,7 @@
 """Compares our waypoints with those of the genuine carla package (no server needed).
 
     pip install carla==0.9.16
-    cargo run --release -p caril-road --example waypoints -- Town02.xodr 2.0 > ours.jsonl
+    caril map waypoints Town02.xodr --json > ours.jsonl
     python docs/checks/waypoints.py Town02.xodr ours.jsonl [SPACING_M]
 
 Every waypoint of CARLA must have one of ours on the same road and lane within 2 cm and 0.2 degrees

@@ -1,42 +1,18 @@
 //! The frame path but network and plant allocates nothing: receiving over ipc, the step, the
 //! recording's hand-off, the statistics, the command. Rust's allocator is counted on the thread
 //! that drives; what libzmq's own C++ does with memory is not seen here.
-#![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait; this only counts and passes on.
 
 mod common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use caril_core::{CameraSpec, Config, CorrectionMode, FaultSet, Frame, Observed, World};
 use caril_link::ServeOptions;
 use caril_record::{Recorder, RecordingHeader};
 use caril_runtime::{DriveStats, MonotonicClock, Pipeline};
 use caril_sim::SimConfig;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.with(|n| n.set(n.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        CALLS.with(|n| n.set(n.get() + 1));
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use caril_tests::{Counting, allocator_calls as calls};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn calls() -> u64 {
-    CALLS.with(Cell::get)
-}
 
 #[test]
 fn the_frame_path_neither_allocates_nor_frees() {

@@ -103,7 +103,7 @@ fn again(
         &card,
         Some(&mut policy),
         &[*config],
-        ReplayOptions { from: from.map(FrameId) },
+        ReplayOptions { from: from.map(FrameId), frames: None },
         &StopFlag::new(),
         &mut |tick| {
             if !tick.before {

@@ -11,7 +11,7 @@ use crate::exit::usage;
 /// The network's backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendArg {
-    /// Our allocation-free CPU executor (not in this build yet)
+    /// Our allocation-free CPU executor
     Cpu,
     /// burn-flex, pure Rust
     Flex,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PolicyCard, World};
 use caril_link::{ConnectOptions, RemoteWorld};
-use caril_policy::BurnPolicy;
 use caril_record::{Recorder, RecordingHeader};
 use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
 use caril_sim::{Disturbance, RouteSpec, SimConfig, SimWorld, Weather};
@@ -13,6 +12,7 @@ use clap::Args;
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::scenario::AnyPolicy;
 use crate::{output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
@@ -118,7 +118,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                 recorder.insert(Recorder::start(&args.out, &header, &config.record)?)
             }
         };
-        let mut driver: Driver<BurnPolicy> = match &args.dagger {
+        let mut driver: Driver<AnyPolicy> = match &args.dagger {
             None => Driver::Expert,
             Some(name) => {
                 let policy = scenario::load_policy(name, BackendArg::Flex)?;
@@ -236,7 +236,7 @@ impl<'a> Source<'a> {
 }
 
 /// The histogram as little bars.
-fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
+pub fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let top = (*histogram.iter().max().unwrap_or(&1)).max(1) as f64;
     // By square root: the turns are few and should be seen.

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use caril_core::{Config, EndReason, FrameId, Pacing, Policy as _, StepRecord, World};
+use caril_core::{Config, EndReason, FrameId, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
-use caril_policy::BurnPolicy;
-use caril_record::{Recorder, Recording, RecordingHeader};
+use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
 use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
@@ -17,6 +16,8 @@ use serde::Serialize;
 
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::scenario::AnyPolicy;
+use crate::trigger::{self, TriggerArgs};
 use crate::{output, report, scenario};
 
 /// How frames and commands cross between the embedded world and the controller.
@@ -46,7 +47,7 @@ enum RecordImages {
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --plant tcp://127.0.0.1:5555 --json"
+    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --plant tcp://127.0.0.1:5555 --json"
 )]
 pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
@@ -68,6 +69,8 @@ pub struct DriveArgs {
     /// Pictures of the recording [default: the configuration's, JPEG of every frame]
     #[arg(long, value_enum)]
     record_images: Option<RecordImages>,
+    #[command(flatten)]
+    trigger: TriggerArgs,
     /// Write no report
     #[arg(long)]
     no_report: bool,
@@ -88,6 +91,9 @@ struct Output<'a> {
     report: Option<&'a Path>,
     recorder_dropped_steps: u64,
     recorder_dropped_images: u64,
+    /// Of an event recorder: clips kept, and steps of which nothing was.
+    clips: u64,
+    left_out_steps: u64,
 }
 
 /// Runs the command.
@@ -136,7 +142,7 @@ fn over_zeromq(
     args: &DriveArgs,
     config: &Config,
     sim: SimConfig,
-    mut policy: BurnPolicy,
+    mut policy: AnyPolicy,
     stop: &Arc<StopFlag>,
 ) -> anyhow::Result<Exit> {
     // An ipc path must be short (107 bytes): a folder of our own in the system's place for them.
@@ -174,13 +180,13 @@ fn over_zeromq(
     })
 }
 
-fn connect(endpoint: &str, policy: &BurnPolicy) -> anyhow::Result<RemoteWorld> {
+fn connect(endpoint: &str, policy: &dyn Policy) -> anyhow::Result<RemoteWorld> {
     connect_while(endpoint, policy, || false)
 }
 
 fn connect_while(
     endpoint: &str,
-    policy: &BurnPolicy,
+    policy: &dyn Policy,
     own_plant_runs: impl Fn() -> bool,
 ) -> anyhow::Result<RemoteWorld> {
     let mut tries = 0;
@@ -204,7 +210,7 @@ fn connect_while(
 }
 
 /// The first inference allocates and loads code: not while the car moves.
-fn warm_up(policy: &mut BurnPolicy) {
+fn warm_up(policy: &mut dyn Policy) {
     let frame = caril_core::Frame::for_camera(&policy.card().camera);
     for _ in 0..3 {
         let _ = policy.infer(&frame);
@@ -215,9 +221,10 @@ fn drive<W: World>(
     args: &DriveArgs,
     config: &Config,
     world: &mut W,
-    policy: BurnPolicy,
+    policy: AnyPolicy,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
+    let trigger = args.trigger.trigger()?;
     let info = world.info().clone();
     let card = policy.card().clone();
     let (record_path, report_path) = output_paths(args)?;
@@ -237,7 +244,7 @@ fn drive<W: World>(
     };
     let mut recorder = record_path
         .as_deref()
-        .map(|path| Recorder::start(path, &header, &config.record))
+        .map(|path| trigger::start(path, &header, &config.record, trigger))
         .transpose()?;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
     let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
@@ -261,8 +268,8 @@ fn drive<W: World>(
     bar.finish_and_clear();
     let recorded = recorder.map(Recorder::finish);
     let end = driven?;
-    let (dropped_steps, dropped_images) =
-        recorded.as_ref().map_or((0, 0), |r| (r.dropped_steps, r.dropped_images));
+    let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, .. } =
+        recorded.clone().unwrap_or_default();
     let out = Output {
         summary: &end.summary,
         map: &info.map,
@@ -273,6 +280,8 @@ fn drive<W: World>(
         report: report_path.as_deref(),
         recorder_dropped_steps: dropped_steps,
         recorder_dropped_images: dropped_images,
+        clips,
+        left_out_steps,
     };
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
@@ -385,6 +394,9 @@ fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99
     );
     eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
+    if out.clips + out.left_out_steps > 0 {
+        eprintln!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
+    }
     if let Some(path) = out.record {
         eprintln!("recording: {}", path.display());
     }

@@ -7,15 +7,19 @@ mod calibrate;
 mod collect;
 mod correct;
 mod drive;
+mod eval;
 mod exit;
+mod import;
 mod inspect;
 mod map;
+mod mine;
 mod output;
 mod replay;
 mod report;
 mod scenario;
 mod sim;
 mod train;
+mod trigger;
 
 use clap::{Parser, Subcommand};
 
@@ -44,10 +48,15 @@ enum Command {
     Map(map::MapCommand),
     /// Drive with the expert and record labelled frames
     Collect(collect::CollectArgs),
+    /// Turn recorded drives of others into our recording
+    Import(import::ImportArgs),
     /// Train a policy pack from recordings
     Train(train::TrainArgs),
     /// Measure on drives how far a pack can be believed, and write it to its card
     Calibrate(calibrate::CalibrateArgs),
+    /// Evaluate a pack on recorded frames, or a driven path against a reference
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
     /// Run recorded drives again and say what came out otherwise
@@ -67,8 +76,10 @@ fn main() -> std::process::ExitCode {
         Command::Sim(command) => sim::run(&command),
         Command::Map(command) => map::run(&command),
         Command::Collect(args) => collect::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Inspect(args) => inspect::run(&args),

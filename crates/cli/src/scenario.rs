@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
+use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
@@ -76,21 +77,15 @@ pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
     Ok(Pack::load_card(&pack_dir(name)?)?)
 }
 
+/// A pack ready to drive, whatever runs it.
+pub type AnyPolicy = Box<dyn Policy>;
+
 /// Loads a pack ready to drive.
 ///
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
-pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<BurnPolicy> {
-    Ok(BurnPolicy::load(&pack_dir(name)?, backend_of(backend))?)
-}
-
-const fn backend_of(backend: BackendArg) -> Backend {
-    match backend {
-        BackendArg::Cpu => Backend::Cpu,
-        BackendArg::Flex => Backend::Flex,
-        BackendArg::Ndarray => Backend::Ndarray,
-        BackendArg::Wgpu => Backend::Wgpu,
-    }
+pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
+    open_policy(&pack_dir(name)?, backend, |_| {})
 }
 
 /// Loads a pack with a changed card: another calibration or camera.
@@ -101,8 +96,16 @@ pub fn open_policy(
     dir: &Path,
     backend: BackendArg,
     change: impl FnOnce(&mut PolicyCard),
-) -> anyhow::Result<Box<dyn Policy>> {
-    let device = backend_of(backend).device()?;
+) -> anyhow::Result<AnyPolicy> {
+    let backend = match backend {
+        BackendArg::Cpu => {
+            return Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?));
+        }
+        BackendArg::Flex => Backend::Flex,
+        BackendArg::Ndarray => Backend::Ndarray,
+        BackendArg::Wgpu => Backend::Wgpu,
+    };
+    let device = backend.device()?;
     let mut pack = Pack::load(dir, &device)?;
     change(&mut pack.card);
     Ok(Box::new(BurnPolicy::new(pack, device)))

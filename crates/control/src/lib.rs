@@ -28,6 +28,7 @@ mod gate;
 mod image_check;
 mod limits;
 mod longitudinal;
+mod memory;
 mod mode;
 mod monitor;
 mod table;

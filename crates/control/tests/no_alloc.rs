@@ -1,44 +1,24 @@
 //! No step allocates: a counting global allocator around the hot calls.
-#![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait; this only counts and passes on.
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use caril_control::{Controller, FrameMeta, StepInput, check_image};
 use caril_core::{
     Calibration, CameraSpec, Config, CorrectionMode, Fault, FaultSet, Frame, FrameId,
     LongitudinalMode, Prediction,
 };
-
-thread_local! {
-    // Per thread, so that the test harness's own threads do not count.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use caril_tests::{Counting, allocator_calls};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn count(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = allocator_calls();
     work();
-    ALLOCATIONS.with(Cell::get) - before
+    allocator_calls() - before
 }
 
 #[test]
 fn the_counter_counts() {
-    assert_eq!(count(|| drop(std::hint::black_box(Box::new(1_u64)))), 1);
+    assert_eq!(count(|| drop(std::hint::black_box(Box::new(1_u64)))), 2);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BIN_COUNT, CameraSpec, bin_edges};
+use crate::{Architecture, BIN_COUNT, CameraSpec, bin_edges};
 
 /// Version of the pack's format that this build reads and writes.
 pub const PACK_FORMAT: u32 = 1;
@@ -203,6 +203,26 @@ pub enum CardError {
 impl PolicyCard {
     /// The paper's steer scale.
     pub const PAPER_STEER_SCALE: f32 = 0.25;
+
+    /// A card for a network yet to be trained: the backbone's usual inputs, neutral calibration, no
+    /// training facts, no hash.
+    pub fn new(name: &str, architecture: Architecture, camera: &CameraSpec) -> Self {
+        Self {
+            format: PACK_FORMAT,
+            name: name.into(),
+            architecture: architecture.name().into(),
+            camera: *camera,
+            input: architecture.default_input(),
+            inputs: architecture.default_inputs(),
+            steer_scale: Self::PAPER_STEER_SCALE,
+            bin_edges: Self::standard_bin_edges(),
+            calibration: Calibration::default(),
+            conformal: None,
+            calibrated_on: None,
+            training: TrainingFacts::default(),
+            weights_sha256: String::new(),
+        }
+    }
 
     /// Checks every value that arithmetic depends on.
     ///

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod architecture;
 mod bins;
 mod camera;
 mod card;
@@ -20,12 +21,15 @@ mod config;
 mod fault;
 mod fields;
 mod frame;
+mod memory;
 mod nav;
 mod prediction;
+mod preprocess;
 mod rng;
 mod step;
 mod traits;
 
+pub use architecture::{Architecture, BRANCHES, EFFICIENTNET_LITE0_STAGES, branch_of, softmax};
 pub use bins::{BIN_COUNT, BIN_WIDTH, STRAIGHT_BIN, bin_center, bin_edges, bin_of};
 pub use camera::{CameraSpec, Mount, PixelOrder};
 pub use card::{
@@ -40,8 +44,10 @@ pub use config::{
 pub use fault::{Fault, FaultSet};
 pub use fields::{Field, Number};
 pub use frame::{EgoState, EndReason, Frame, FrameId, Image, ImageCheck, Pose, Truth};
+pub use memory::{ControllerMemory, MEMORY_LAYOUT, MEMORY_WORDS};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};
+pub use preprocess::{Preprocessor, rgb_to_input};
 pub use rng::CounterRng;
 pub use step::{Correction, Regime, Stage, StageTimes, StepRecord};
 pub use traits::{Observation, Observed, PlantInfo, Policy, World};

@@ -27,6 +27,15 @@ pub enum Regime {
 impl Regime {
     /// Number of regimes.
     pub const COUNT: usize = 6;
+    /// All regimes in order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Kept,
+        Self::PaperBinMean,
+        Self::PaperUnsureKept,
+        Self::PaperNoise,
+        Self::Fused,
+        Self::NoPrediction,
+    ];
 
     /// Its name, as in records.
     pub const fn name(self) -> &'static str {
@@ -155,4 +164,36 @@ pub struct StepRecord {
     pub truth: Option<Truth>,
     /// How long it took.
     pub times: StageTimes,
+}
+
+impl StepRecord {
+    /// The record of a frame that an expert drove and no policy saw: the truth's steer and speed
+    /// are what was asked for, there is no prediction, no fault and no advisory speed.
+    pub fn labelled(
+        frame_id: FrameId,
+        sim_time_ns: u64,
+        ego: EgoState,
+        nav: NavCommand,
+        truth: Truth,
+        command: Command,
+    ) -> Self {
+        Self {
+            frame_id,
+            sim_time_ns,
+            ego,
+            nav,
+            advisory_speed_mps: f32::NAN,
+            correction: Correction {
+                regime: Regime::NoPrediction,
+                speed_cap_mps: f32::INFINITY,
+                ..Correction::default()
+            },
+            steer_raw: truth.expert_steer,
+            steer_corrected: truth.expert_steer,
+            target_speed_mps: truth.expert_speed_mps,
+            command,
+            truth: Some(truth),
+            ..Self::default()
+        }
+    }
 }

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use burn::prelude::*;
-use caril_core::{CameraSpec, Frame, Policy as _};
-use caril_policy::{Architecture, BurnPolicy, Net, Pack, Preprocessor, new_card};
+use caril_core::{CameraSpec, Frame, Policy as _, PolicyCard};
+use caril_policy::{Architecture, BurnPolicy, Net, Pack, Preprocessor};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -15,7 +15,7 @@ fn main() {
         println!("no such architecture: {name}");
         return;
     };
-    let card = new_card(&name, architecture, &CameraSpec::PAPER);
+    let card = PolicyCard::new(&name, architecture, &CameraSpec::PAPER);
     let net = Net::new(architecture, &card.input, 1, &Device::flex());
     println!("{name}: {} parameters", net.num_params());
     let frame = Frame::for_camera(&card.camera);

@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use burn::prelude::*;
-use caril_core::{BIN_COUNT, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError};
+use caril_core::{
+    BIN_COUNT, BRANCHES, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError,
+    Preprocessor, branch_of, softmax,
+};
 
-use crate::{BRANCHES, Backend, Net, NetInput, Pack, PackError, Preprocessor, branch_of};
+use crate::{Backend, Net, NetInput, Pack, PackError};
 
 /// A network that drives. Burn allocates in its forward pass; nothing else here does.
 #[derive(Debug)]
@@ -86,12 +89,4 @@ impl Policy for BurnPolicy {
             PredictionError::Malformed => Fault::PredictionMalformed,
         })
     }
-}
-
-/// Probabilities of logits. NaN if a logit is NaN or +∞.
-pub fn softmax(logits: [f32; BIN_COUNT]) -> [f32; BIN_COUNT] {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exp = logits.map(|l| libm::expf(l - max));
-    let sum: f32 = exp.iter().sum();
-    exp.map(|e| e / sum)
 }

@@ -7,7 +7,7 @@ use burn::module::Param;
 use burn::prelude::*;
 use caril_core::{CameraSpec, CardError, Fault, Frame, InputSpec, NavCommand, Policy, PolicyCard};
 use caril_policy::{
-    Architecture, Backend, BurnPolicy, CARD_FILE, Net, Pack, PackError, WEIGHTS_FILE, new_card,
+    Architecture, Backend, BurnPolicy, CARD_FILE, Net, Pack, PackError, WEIGHTS_FILE,
 };
 
 fn camera() -> CameraSpec {
@@ -15,7 +15,7 @@ fn camera() -> CameraSpec {
 }
 
 fn card() -> PolicyCard {
-    let mut card = new_card("test", Architecture::PilotNet, &camera());
+    let mut card = PolicyCard::new("test", Architecture::PilotNet, &camera());
     card.input = InputSpec { width: 40, height: 16, ..card.input };
     card
 }
@@ -154,7 +154,7 @@ fn card_of_another_format_or_architecture() {
 fn weights_of_another_backbone() {
     let dir = tempfile::tempdir().unwrap();
     let card = saved(dir.path());
-    let mut other = new_card("other", Architecture::EfficientNetLite0, &camera());
+    let mut other = PolicyCard::new("other", Architecture::EfficientNetLite0, &camera());
     other.weights_sha256 = card.weights_sha256;
     fs::write(dir.path().join(CARD_FILE), toml::to_string(&other).unwrap()).unwrap();
     let error = load_error(dir.path());
@@ -173,29 +173,24 @@ fn weights_that_are_not_finite_are_neither_written_nor_read() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written");
     // Written by someone else.
     use burn::store::{BurnpackStore, ModuleSnapshot as _};
-    use sha2::{Digest as _, Sha256};
     let mut store = BurnpackStore::from_bytes(None);
     broken.net.save_into(&mut store).unwrap();
     let bytes = store.get_bytes().unwrap().to_vec();
-    saved(dir.path());
-    fs::write(dir.path().join(WEIGHTS_FILE), &bytes).unwrap();
-    let mut card = card();
-    card.weights_sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-    Pack::save_card(&card, dir.path()).unwrap();
+    caril_pack::save(&mut card(), &bytes, dir.path()).unwrap();
     assert!(matches!(load_error(dir.path()), PackError::NonFinite { .. }));
 }
 
 #[test]
 fn a_backend_that_is_not_compiled_in_says_so() {
     let error = Backend::from_name("wgpu").unwrap().device().unwrap_err();
-    assert_eq!(error.to_string(), "backend wgpu is not compiled in: this build has flex");
+    assert_eq!(error.to_string(), "backend wgpu is not compiled in: this build has cpu and flex");
     assert_eq!(Backend::from_name("tpu"), None);
 }
 
 /// Prints the prediction of the default-sized network, for the test below.
 #[test]
 fn child_prints_a_prediction() {
-    let card = new_card("threads", Architecture::PilotNet, &camera());
+    let card = PolicyCard::new("threads", Architecture::PilotNet, &camera());
     let net = Net::new(Architecture::PilotNet, &card.input, 3, &Device::flex());
     let prediction = BurnPolicy::new(Pack { card, net }, Device::flex()).infer(&frame()).unwrap();
     let bits: Vec<u32> = prediction.probs().iter().map(|p| p.to_bits()).collect();

@@ -55,6 +55,16 @@ impl RecordError {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, source, path }
     }
+
+    /// With the file's name, where MCAP's writer only passes on what the system said.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Mcap(mcap::McapError::Io(source)) => {
+                Self::io("writing the recording", path)(source)
+            }
+            other => other,
+        }
+    }
 }
 
 /// The system's own words where there are any: mcap's do not say that the disk is full.

@@ -3,7 +3,7 @@
 use caril_core::StepRecord;
 
 use crate::reader::{Entry, Stream};
-use crate::{EncodedImage, RecordError, topics};
+use crate::{EncodedImage, RecordError, RecordedMemory, topics};
 
 /// One thing in a recording.
 #[derive(Debug)]
@@ -13,7 +13,10 @@ pub enum Event {
     Step(StepRecord, Option<Result<EncodedImage, RecordError>>),
     /// A step for which no frame had come.
     NoFrame(StepRecord),
-    /// A step that cannot be read.
+    /// What the controller remembered here, and how many steps with a frame there were before,
+    /// those left out of the recording included.
+    Memory(RecordedMemory, u64),
+    /// A step or memory that cannot be read.
     Unreadable(RecordError),
     /// The recorder's own count of steps that it had to drop; not in a file that was cut off.
     Dropped(u64),
@@ -23,11 +26,24 @@ pub enum Event {
 pub struct Events {
     stream: Stream,
     image: Option<(u64, Result<EncodedImage, RecordError>)>,
+    /// What comes before the first memory is passed over.
+    to_memory: bool,
+    jumped: bool,
 }
 
 impl Events {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, image: None }
+        Self { stream, image: None, to_memory: false, jumped: false }
+    }
+
+    /// Of a stream that begins in the middle.
+    pub(crate) fn jumped(stream: Stream) -> Self {
+        Self { stream, image: None, to_memory: true, jumped: true }
+    }
+
+    /// Whether the steps before the first event were passed over, and it is a memory.
+    pub const fn has_jumped(&self) -> bool {
+        self.jumped
     }
 }
 
@@ -36,30 +52,40 @@ impl Iterator for Events {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            return Some(Ok(match self.stream.next() {
+            let entry = match self.stream.next() {
                 Err(e) => return Some(Err(e)),
                 Ok(None) => return None,
-                Ok(Some(Entry::Image(time_ns, image))) => {
+                Ok(Some(entry)) => entry,
+            };
+            if self.to_memory && !matches!(entry, Entry::Memory(_, Ok(_))) {
+                continue;
+            }
+            return Some(Ok(match entry {
+                Entry::Image(time_ns, image) => {
                     self.image = Some((time_ns, image));
                     continue;
                 }
-                Ok(Some(Entry::Step(Ok(step)))) => {
+                Entry::Step(Ok(step)) => {
                     let image = self.image.take().filter(|(t, _)| *t == step.sim_time_ns);
                     Event::Step(step, image.map(|(_, image)| image))
                 }
-                Ok(Some(Entry::Step(Err(e)))) => {
+                Entry::Step(Err(e)) => {
                     self.image = None;
                     Event::Unreadable(e)
                 }
-                Ok(Some(Entry::NoFrame(Ok(step)))) => Event::NoFrame(step),
-                Ok(Some(Entry::NoFrame(Err(e)))) => Event::Unreadable(e),
-                Ok(Some(Entry::Metadata(m))) if m.name == topics::END => {
+                Entry::NoFrame(Ok(step)) => Event::NoFrame(step),
+                Entry::Memory(before, Ok(memory)) => {
+                    self.to_memory = false;
+                    Event::Memory(memory, before)
+                }
+                Entry::NoFrame(Err(e)) | Entry::Memory(_, Err(e)) => Event::Unreadable(e),
+                Entry::Metadata(m) if m.name == topics::END => {
                     match m.metadata.get("dropped_steps").and_then(|n| n.parse().ok()) {
                         Some(n) => Event::Dropped(n),
                         None => continue,
                     }
                 }
-                Ok(Some(Entry::Meta(_) | Entry::Metadata(_) | Entry::Raw(..))) => continue,
+                Entry::Meta(_) | Entry::Metadata(_) | Entry::Raw(..) => continue,
             }));
         }
     }

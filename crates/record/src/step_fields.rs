@@ -91,14 +91,6 @@ pub(crate) trait Visitor {
 const NAVS: [&str; NavCommand::COUNT] =
     ["follow", "left", "right", "straight", "change_left", "change_right"];
 pub(crate) const MODES: [&str; 3] = ["nominal", "degraded", "safe_stop"];
-const REGIMES: [Regime; Regime::COUNT] = [
-    Regime::Kept,
-    Regime::PaperBinMean,
-    Regime::PaperUnsureKept,
-    Regime::PaperNoise,
-    Regime::Fused,
-    Regime::NoPrediction,
-];
 const REGIME_NAMES: [&str; Regime::COUNT] =
     ["kept", "paper_bin_mean", "paper_unsure_kept", "paper_noise", "fused", "no_prediction"];
 
@@ -165,7 +157,7 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.f32("correction_steer", "corrected steer, normalised", steer)?;
     let mut k = *regime as usize;
     v.name("regime", "rule of the correction that applied", &REGIME_NAMES, &mut k)?;
-    *regime = REGIMES.get(k).copied().ok_or_else(|| v.misfit("regime"))?;
+    *regime = Regime::ALL.get(k).copied().ok_or_else(|| v.misfit("regime"))?;
     v.f32(
         "speed_cap_mps",
         "cap on the speed because of doubt, m/s; none if absent",
@@ -271,7 +263,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_core() {
-        for (k, regime) in REGIMES.into_iter().enumerate() {
+        for (k, regime) in Regime::ALL.into_iter().enumerate() {
             assert_eq!((regime as usize, regime.name()), (k, REGIME_NAMES[k]));
         }
         for (k, nav) in NavCommand::ALL.into_iter().enumerate() {

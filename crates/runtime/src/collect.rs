@@ -3,8 +3,8 @@
 
 use caril_control::{LongitudinalInput, longitudinal};
 use caril_core::{
-    BIN_COUNT, Command, Config, Correction, CounterRng, EndReason, Frame, FrameId, Mode, Observed,
-    Policy, Regime, StepRecord, Truth, World, bin_of,
+    BIN_COUNT, Command, Config, CounterRng, EndReason, Frame, FrameId, Mode, Observed, Policy,
+    StepRecord, Truth, World, bin_of,
 };
 use caril_record::Recorder;
 
@@ -167,23 +167,10 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> S
         brake: pedals.brake,
         mode: Mode::Nominal,
     };
+    let (id, time_ns) = (frame.id, frame.sim_time_ns);
     StepRecord {
-        frame_id: frame.id,
-        sim_time_ns: frame.sim_time_ns,
-        ego: frame.ego,
-        nav: frame.nav,
         advisory_speed_mps: frame.advisory_speed_mps,
-        correction: Correction {
-            regime: Regime::NoPrediction,
-            speed_cap_mps: f32::INFINITY,
-            ..Correction::default()
-        },
-        steer_raw: truth.expert_steer,
-        steer_corrected: truth.expert_steer,
-        target_speed_mps: truth.expert_speed_mps,
-        command,
-        truth: frame.truth,
-        ..StepRecord::default()
+        ..StepRecord::labelled(id, time_ns, frame.ego, frame.nav, *truth, command)
     }
 }
 

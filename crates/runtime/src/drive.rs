@@ -141,6 +141,11 @@ fn run<W: World, P: Policy>(
             faults.insert(Fault::StopRequested);
             stopped = true;
         }
+        if let Some(recorder) = recorder.as_deref_mut()
+            && recorder.wants_memory()
+        {
+            recorder.push_memory(&pipeline.memory());
+        }
         match seen.observed {
             Observed::Fresh => {}
             Observed::Ended(reason) => {

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use caril_control::{Controller, FrameMeta, StepInput, StepOutput, check_image};
 use caril_core::{
-    BIN_COUNT, Config, ConfigError, Fault, FaultSet, Frame, Pacing, Policy, PolicyCard, Prediction,
-    Stage, StageTimes, StepRecord,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, FaultSet, Frame, Pacing, Policy,
+    PolicyCard, Prediction, Stage, StageTimes, StepRecord,
 };
 
 /// Where the loop's time comes from. Only measured durations and, in free pacing, the age of a
@@ -99,6 +99,11 @@ impl<P: Policy> Pipeline<P> {
         record
     }
 
+    /// What the controller remembers of the steps so far.
+    pub fn memory(&self) -> ControllerMemory {
+        self.decider.memory()
+    }
+
     /// A step without a frame: nothing arrived, or the plant is gone.
     pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepRecord {
         self.decider.no_frame(now_ns, faults)
@@ -128,6 +133,17 @@ impl Decider {
             deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
             plant_ns: None,
         })
+    }
+
+    /// What it remembers of the steps so far.
+    pub fn memory(&self) -> ControllerMemory {
+        ControllerMemory { plant_ns: self.plant_ns, ..self.controller.memory() }
+    }
+
+    /// The same with that memory instead of its own; `None` if that is none of such a controller.
+    pub fn remembering(&self, memory: &ControllerMemory) -> Option<Self> {
+        let controller = self.controller.remembering(memory)?;
+        Some(Self { controller, plant_ns: memory.plant_ns, ..*self })
     }
 
     /// Decides on what `seen` saw: its frame's facts, picture check, faults found before the step,

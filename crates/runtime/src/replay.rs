@@ -7,7 +7,8 @@
 //! Where the controller cannot be shown the pixels (no picture, one that cannot be decoded, or
 //! frames before the first one asked for), it is told what it was told then: the recorded picture
 //! check and the recorded prediction. That is also how a replay from any frame is exact: the
-//! controller runs over the steps before it, and only the network does not.
+//! controller runs over the steps before it, and only the network does not. Nor need it begin at the
+//! start for that: recordings hold what it remembers about once a second, and MCAP's index finds it.
 
 mod compare;
 
@@ -15,9 +16,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use caril_control::check_image;
 use caril_core::{
-    Config, ConfigError, Fault, Frame, FrameId, Image, Policy, PolicyCard, Prediction, StepRecord,
+    Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Policy, PolicyCard,
+    Prediction, StepRecord,
 };
-use caril_record::{EncodedImage, Event, ImageFormat, RecordError, Recording};
+use caril_record::{EncodedImage, Event, ImageFormat, RecordError, RecordedMemory, Recording};
 use serde::Serialize;
 
 use crate::{Decider, StopFlag};
@@ -30,9 +32,13 @@ const AHEAD: usize = 16;
 /// What is run again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReplayOptions {
-    /// The network starts at the first frame with this id or a higher one; the controller always
-    /// runs from the start.
+    /// The network starts at the first frame with this id or a higher one. The controller begins
+    /// with what it remembered up to a second before or, in a recording that does not tell, at the
+    /// start. What it remembers is of the drive: under another configuration this is a change from
+    /// here on, not from the start.
     pub from: Option<FrameId>,
+    /// Ends after so many frames.
+    pub frames: Option<u64>,
 }
 
 /// What was done about a frame's picture.
@@ -85,6 +91,8 @@ pub struct ReplayCounts {
     pub no_frames: u64,
     /// Steps that cannot be read; the controller was not told of them.
     pub unreadable: u64,
+    /// Steps with a frame that an event recorder left out, here and there between the others.
+    pub left_out: u64,
     /// Steps that the recorder had to drop; 0 if the recording was cut off.
     pub dropped: u64,
     /// Frames of a recorder that did not write down all that a step looks at.
@@ -132,17 +140,23 @@ pub fn replay(
 ) -> Result<ReplayCounts, ReplayError> {
     let start = configs.iter().map(|c| Decider::new(card, c)).collect::<Result<Vec<_>, _>>()?;
     let pictures = policy.is_some();
+    let probe = start.first().copied();
+    // Where no policy drove, the controller has nothing to remember: it begins where it is asked to.
+    let watched = recording.header().card.is_none();
     let mut run = Run {
         deciders: start,
         now: vec![StepRecord::default(); configs.len()],
         frame: Frame::for_camera(&recording.header().camera),
         counts: ReplayCounts { complete: recording.complete(), ..ReplayCounts::default() },
+        watched,
     };
     std::thread::scope(|scope| {
         let (send, receive): (_, Receiver<Result<Work, RecordError>>) = sync_channel(AHEAD);
         std::thread::Builder::new()
             .name("caril-replay".into())
-            .spawn_scoped(scope, move || read_ahead(recording, pictures, options.from, &send))
+            .spawn_scoped(scope, move || {
+                read_ahead(recording, pictures, options.from, probe, &send)
+            })
             .map_err(ReplayError::Thread)?;
         for work in receive {
             if stop.asked() {
@@ -150,6 +164,10 @@ pub fn replay(
                 break;
             }
             run.take(work?, policy.as_deref_mut(), on_tick);
+            let done = run.counts.frames - run.counts.before;
+            if options.frames.is_some_and(|most| done >= most) {
+                break;
+            }
         }
         Ok(run.counts)
     })
@@ -160,6 +178,7 @@ pub fn replay(
 enum Work {
     Frame { step: StepRecord, before: bool, pixels: Option<Image>, picture: Picture },
     NoFrame { step: StepRecord, before: bool },
+    Memory { memory: RecordedMemory, steps_before: u64, jumped: bool },
     Unreadable,
     Dropped(u64),
 }
@@ -169,14 +188,21 @@ fn read_ahead(
     recording: &Recording,
     pictures: bool,
     from: Option<FrameId>,
+    probe: Option<Decider>,
     send: &SyncSender<Result<Work, RecordError>>,
 ) {
-    let events = match recording.events(pictures) {
+    let fits = |memory: &ControllerMemory| probe.is_some_and(|d| d.remembering(memory).is_some());
+    let events = match from {
+        Some(from) => recording.events_from(pictures, from, &fits),
+        None => recording.events(pictures),
+    };
+    let events = match events {
         Ok(events) => events,
         Err(e) => return drop(send.send(Err(e))),
     };
     // Once begun it goes on: frames may come late, with lower ids.
     let mut begun = from.is_none();
+    let mut jumped = events.has_jumped();
     for event in events {
         let work = event.map(|event| match event {
             Event::Step(step, image) => {
@@ -186,6 +212,9 @@ fn read_ahead(
                 Work::Frame { step, before: !begun, pixels, picture }
             }
             Event::NoFrame(step) => Work::NoFrame { step, before: !begun },
+            Event::Memory(memory, steps_before) => {
+                Work::Memory { memory, steps_before, jumped: std::mem::take(&mut jumped) }
+            }
             Event::Unreadable(_) => Work::Unreadable,
             Event::Dropped(n) => Work::Dropped(n),
         });
@@ -210,6 +239,8 @@ struct Run {
     now: Vec<StepRecord>,
     frame: Frame,
     counts: ReplayCounts,
+    /// No policy drove: what comes before the first frame asked for is passed over.
+    watched: bool,
 }
 
 impl Run {
@@ -222,6 +253,17 @@ impl Run {
         let (then, frame, before, picture) = match work {
             Work::Unreadable => return self.counts.unreadable += 1,
             Work::Dropped(n) => return self.counts.dropped += n,
+            Work::Memory { memory, steps_before, jumped } => {
+                return self.remember(&memory, steps_before, jumped);
+            }
+            Work::Frame { before: true, .. } if self.watched => {
+                self.counts.frames += 1;
+                self.counts.before += 1;
+                return;
+            }
+            Work::NoFrame { before: true, .. } if self.watched => {
+                return self.counts.no_frames += 1;
+            }
             Work::NoFrame { step, before } => {
                 self.counts.no_frames += 1;
                 for (now, decider) in self.now.iter_mut().zip(&mut self.deciders) {
@@ -243,6 +285,24 @@ impl Run {
             now.faults = now.faults.union(then.actuate_faults);
         }
         on_tick(&Tick { then: &then, now: &self.now, frame, before, picture });
+    }
+
+    /// After a gap, the controller goes on with what it remembered then.
+    fn remember(&mut self, memory: &RecordedMemory, steps_before: u64, jumped: bool) {
+        let c = &mut self.counts;
+        if jumped {
+            (c.frames, c.before) = (steps_before, steps_before);
+        } else if memory.resumes {
+            c.left_out = steps_before.saturating_sub(c.frames);
+        } else {
+            return;
+        }
+        for decider in &mut self.deciders {
+            match decider.remembering(&memory.memory) {
+                Some(remembering) => *decider = remembering,
+                None => c.unreadable += 1,
+            }
+        }
     }
 
     fn count(&mut self, step: &StepRecord, before: bool, picture: Picture, network: bool) {

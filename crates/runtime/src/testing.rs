@@ -3,9 +3,8 @@
 use std::cell::Cell;
 
 use caril_core::{
-    BIN_COUNT, Calibration, CameraSpec, Command, Config, Fault, Frame, FrameId, InputSpec,
-    NavCommand, Observation, Observed, PACK_FORMAT, Pacing, PlantInfo, Policy, PolicyCard,
-    PolicyInputs, Prediction, TrainingFacts, Truth, World,
+    Architecture, BIN_COUNT, CameraSpec, Command, Config, Fault, Frame, FrameId, NavCommand,
+    Observation, Observed, Pacing, PlantInfo, Policy, PolicyCard, Prediction, Truth, World,
 };
 
 use crate::Clock;
@@ -43,28 +42,7 @@ pub struct Told<F> {
 
 impl<F: FnMut(&Frame) -> Result<Prediction, Fault>> Told<F> {
     pub fn new(say: F) -> Self {
-        let card = PolicyCard {
-            format: PACK_FORMAT,
-            name: "told".into(),
-            architecture: "none".into(),
-            camera: camera(),
-            input: InputSpec {
-                crop_top: 0.0,
-                crop_bottom: 1.0,
-                width: 16,
-                height: 16,
-                scale: [1.0; 3],
-                offset: [0.0; 3],
-            },
-            inputs: PolicyInputs { speed_scale_mps: None, nav: false },
-            steer_scale: 0.25,
-            bin_edges: PolicyCard::standard_bin_edges(),
-            calibration: Calibration::default(),
-            training: TrainingFacts::default(),
-            conformal: None,
-            calibrated_on: None,
-            weights_sha256: String::new(),
-        };
+        let card = PolicyCard::new("told", Architecture::PilotNet, &camera());
         Self { card, say }
     }
 }

@@ -233,7 +233,7 @@ fn again(
         &card,
         if network { Some(net as &mut dyn Policy) } else { None },
         &[*config],
-        ReplayOptions { from: from.map(FrameId) },
+        ReplayOptions { from: from.map(FrameId), frames: None },
         &StopFlag::new(),
         &mut |tick| {
             if !tick.before {

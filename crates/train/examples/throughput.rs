@@ -2,8 +2,8 @@
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use burn::prelude::*;
-use caril_core::CameraSpec;
-use caril_policy::{Architecture, Net, new_card};
+use caril_core::{CameraSpec, PolicyCard};
+use caril_policy::{Architecture, Net};
 use caril_train::{TrainOptions, fit, synthetic};
 
 fn main() -> anyhow::Result<()> {
@@ -12,7 +12,7 @@ fn main() -> anyhow::Result<()> {
     let out = std::env::temp_dir().join("caril-throughput");
     for threads in [1, 2] {
         for batch in [32, 64, 128] {
-            let card = new_card("throughput", Architecture::PilotNet, &CameraSpec::PAPER);
+            let card = PolicyCard::new("throughput", Architecture::PilotNet, &CameraSpec::PAPER);
             let net = Net::new(Architecture::PilotNet, &data.input, 1, &Device::flex());
             let options = TrainOptions {
                 out: out.clone(),

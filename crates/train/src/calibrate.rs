@@ -1,6 +1,7 @@
 //! Calibration: what held-out drives say about how far the two heads can be believed.
 
 use caril_core::{Calibration, Conformal, CounterRng, Prediction, bin_of};
+use caril_eval::confidence::conformal_quantile;
 
 use crate::augment::hide;
 use crate::dataset::Sample;
@@ -44,7 +45,7 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
         return None;
     }
     let temperature = temperature(clean);
-    let conformal = conformal(clean);
+    let conformal = conformal(clean)?;
     let errors = |p: &Predicted| {
         let q = Prediction::new(p.regression, p.probs(temperature)).ok()?;
         Some(FrameErrors {
@@ -96,29 +97,26 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
 /// Groups with fewer frames take the quantile of all.
 const GROUP_FRAMES_MIN: usize = 50;
 
-/// The ⌈(n + 1) · level⌉-th smallest |regression − expert| of every group.
-fn conformal(clean: &[Predicted]) -> Conformal {
+/// Split-conformal half-widths of every group. `None` if an error is not finite.
+fn conformal(clean: &[Predicted]) -> Option<Conformal> {
     let mut c =
         Conformal { level: 0.9, turn_above: 0.2, fast_above_mps: 6.0, half_width: [[0.0; 2]; 2] };
-    let quantile = |mut errors: Vec<f32>| {
-        errors.sort_by(f32::total_cmp);
-        let rank = (f64::from(c.level) * (errors.len() + 1) as f64).ceil() as usize;
-        errors.get(rank.clamp(1, errors.len().max(1)) - 1).copied().unwrap_or(1.0)
-    };
-    let error = |p: &Predicted| (p.regression - p.steer).abs();
-    let all = quantile(clean.iter().map(error).collect());
-    let mut half_width = [[all; 2]; 2];
+    let alpha = 1.0 - f64::from(c.level);
+    let quantile = |errors: Vec<f64>| conformal_quantile(&errors, alpha).ok();
+    let error = |p: &Predicted| f64::from((p.regression - p.steer).abs());
+    let all = quantile(clean.iter().map(error).collect())?;
+    let mut half_width = [[all as f32; 2]; 2];
     for (turn, row) in half_width.iter_mut().enumerate() {
         for (fast, width) in row.iter_mut().enumerate() {
             let of_group = |p: &&Predicted| c.group(p.regression, p.speed_mps) == (turn, fast);
-            let errors: Vec<f32> = clean.iter().filter(of_group).map(error).collect();
+            let errors: Vec<f64> = clean.iter().filter(of_group).map(error).collect();
             if errors.len() >= GROUP_FRAMES_MIN {
-                *width = quantile(errors);
+                *width = quantile(errors)? as f32;
             }
         }
     }
     c.half_width = half_width;
-    c
+    Some(c)
 }
 
 /// A network that is wrong nowhere still engages below this.
@@ -289,7 +287,7 @@ mod tests {
             "{wrong} {}",
             kept.len()
         );
-        assert!(c.mass_floor > mass(&hidden[90]) && c.mass_floor < c.mass_enter, "{c:?}");
+        assert!(c.mass_floor > mass(&hidden[10]) && c.mass_floor < c.mass_enter, "{c:?}");
         assert!(c.mass_exit > c.mass_enter, "{c:?}");
     }
 

@@ -303,7 +303,7 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use caril_core::{CameraSpec, InputSpec};
-    use caril_policy::{Architecture, new_card};
+    use caril_policy::Architecture;
 
     use super::*;
     use crate::dataset::Drive;
@@ -358,7 +358,7 @@ mod tests {
     }
 
     fn train(options: &TrainOptions, data: &Dataset) -> Result<TrainSummary, TrainError> {
-        let mut card = new_card("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
+        let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
         card.input = data.input;
         let net = Net::new(Architecture::PilotNet, &data.input, options.seed, &Device::flex());
         fit(data, card, net, options, &mut |_| {})
@@ -392,7 +392,7 @@ mod tests {
             ..options(dir.path())
         };
         let mut epochs = 0;
-        let mut card = new_card("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
+        let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
         card.input = data.input;
         let net = Net::new(Architecture::PilotNet, &data.input, 1, &Device::flex());
         let summary = fit(&data, card, net, &options, &mut |p| {

@@ -12,7 +12,7 @@ use crate::options::{Progress, TrainError, TrainOptions, TrainSummary};
 use crate::{Dataset, DatasetBuilder, RawFrame, starting_card, train_on};
 
 /// A pause longer than this between two frames of a recording begins a new drive.
-const DRIVE_GAP_NS: u64 = 1_000_000_000;
+pub(crate) const DRIVE_GAP_NS: u64 = 1_000_000_000;
 /// Frames decoded together: enough for all threads, little memory.
 const CHUNK: usize = 256;
 
@@ -96,7 +96,7 @@ pub fn train(
     train_on(&dataset, card, hashes, options, progress)
 }
 
-fn sha256(path: &Path) -> std::io::Result<String> {
+pub(crate) fn sha256(path: &Path) -> std::io::Result<String> {
     use std::fmt::Write as _;
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::prelude::*;
 use caril_core::{CalibrationFacts, CameraSpec, PolicyCard};
-use caril_policy::{Architecture, Net, Pack, new_card};
+use caril_policy::{Architecture, Net, Pack};
 
 use crate::augment::ground_distances;
 use crate::calibrate::{
@@ -31,7 +31,7 @@ pub fn starting_card(
     if !(options.steer_scale > 0.0 && options.steer_scale <= 1.0) {
         return Err(TrainError::Option { option: "steer scale", expected: "above 0, at most 1" });
     }
-    let mut card = new_card(&options.name, options.architecture, camera);
+    let mut card = PolicyCard::new(&options.name, options.architecture, camera);
     card.steer_scale = options.steer_scale;
     Ok(card)
 }
@@ -127,6 +127,6 @@ pub fn calibrate_on(
     facts.frames = clean.len() as u64;
     facts.risk_budget = RISK_BUDGET as f32;
     card.calibrated_on = Some(facts);
-    Pack::save_card(&card, dir)?;
+    caril_pack::save_card(&card, dir)?;
     Ok(card)
 }

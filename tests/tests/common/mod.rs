@@ -8,8 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use caril_core::{
-    BIN_COUNT, Calibration, CameraSpec, Fault, Frame, InputSpec, PACK_FORMAT, Policy, PolicyCard,
-    PolicyInputs, Prediction, TrainingFacts, bin_of,
+    Architecture, BIN_COUNT, CameraSpec, Fault, Frame, Policy, PolicyCard, Prediction, bin_of,
 };
 use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions, ServeReport};
 use caril_road::RoadMap;
@@ -48,27 +47,9 @@ pub fn sim_config() -> SimConfig {
 
 pub fn card(camera: CameraSpec) -> PolicyCard {
     PolicyCard {
-        format: PACK_FORMAT,
-        name: "scripted".into(),
-        architecture: "none".into(),
-        camera,
-        input: InputSpec {
-            crop_top: 0.0,
-            crop_bottom: 1.0,
-            width: 8,
-            height: 8,
-            scale: [1.0; 3],
-            offset: [0.0; 3],
-        },
-        inputs: PolicyInputs { speed_scale_mps: None, nav: false },
         // As large as it may be, so that the sharpest bend is within the classes.
         steer_scale: 1.0,
-        bin_edges: PolicyCard::standard_bin_edges(),
-        calibration: Calibration::default(),
-        training: TrainingFacts::default(),
-        conformal: None,
-        calibrated_on: None,
-        weights_sha256: String::new(),
+        ..PolicyCard::new("scripted", Architecture::PilotNet, &camera)
     }
 }
 

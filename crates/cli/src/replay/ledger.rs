@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use caril_core::{CorrectionMode, PolicyCard, StepRecord};
 use caril_eval::confidence::{Group, SPEED_EDGES_MPS, groups_of};
 use caril_eval::driving::{ActionTick, Counterfactual, counterfactual};
+use caril_eval::report::{Shares, share_plot};
 use serde::Serialize;
+
+use super::say::mode_name;
 
 /// The corrections that are compared with doing nothing.
 pub const MODES: [CorrectionMode; 2] = [CorrectionMode::Paper, CorrectionMode::Calibrated];
@@ -94,6 +97,40 @@ impl Ledger {
         }
         Ok(rows)
     }
+}
+
+/// A drawing per pack and correction that changed anything, with the name of its file: the shares
+/// of ticks on which it came nearer to the expert and further away.
+pub fn plots(rows: &[LedgerRow]) -> Vec<(String, String)> {
+    let mut kinds: Vec<(&str, CorrectionMode)> = Vec::new();
+    for row in rows.iter().filter(|row| row.result.activated > 0) {
+        if !kinds.contains(&(&row.policy, row.correction)) {
+            kinds.push((&row.policy, row.correction));
+        }
+    }
+    let draw = |(policy, correction): (&str, CorrectionMode)| {
+        let of = |row: &&LedgerRow| row.policy == policy && row.correction == correction;
+        let texts: Vec<(String, String, &Counterfactual)> = rows
+            .iter()
+            .filter(of)
+            .map(|row| {
+                let name = format!("{} {}", row.group, row.value);
+                (name, format!("{} ticks", row.result.ticks), &row.result)
+            })
+            .collect();
+        let bars: Vec<Shares<'_>> = texts
+            .iter()
+            .map(|(name, note, r)| {
+                let share = |rate: Option<f64>| r.activation_rate * rate.unwrap_or(0.0);
+                let (worse, better) = (share(r.harm_rate), share(r.benefit_rate));
+                Shares { name, worse, better, note }
+            })
+            .collect();
+        let mode = mode_name(correction);
+        let title = format!("{policy}, correction {mode}: nearer to the expert or further");
+        (format!("{policy}.{mode}"), share_plot(&title, "share of ticks, %", &bars))
+    };
+    kinds.into_iter().map(draw).collect()
 }
 
 /// The steps of one recording with one pack.
@@ -208,6 +245,10 @@ mod tests {
         for (k, (_, result)) in deciles.iter().enumerate() {
             assert_eq!((result.ticks, result.harm_rate), (2, Some(f64::from(k < 5))));
         }
+        let drawn = plots(&rows);
+        assert_eq!(drawn.len(), 1, "the other changed nothing");
+        assert_eq!(drawn[0].0, "p.paper");
+        assert!(drawn[0].1.contains("course turn") && drawn[0].1.contains("20 ticks"));
         // Expert steer 0.2 of 0.5 is a turn; nobody moved.
         assert_eq!(find(CorrectionMode::Paper, "course")[0].0, "turn");
         assert_eq!(find(CorrectionMode::Paper, "speed")[0].0, "below 3 m/s");

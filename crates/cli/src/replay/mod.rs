@@ -54,9 +54,12 @@ pub struct ReplayArgs {
     /// Configuration file; what it gives replaces the recording's values, the rest stays
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
-    /// First frame for the network; the controller is brought there over the recorded predictions
+    /// First frame; the controller goes on from what it remembered there
     #[arg(long, value_name = "FRAME")]
     from: Option<u64>,
+    /// End after so many frames
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
     /// Where predictions come from
     #[arg(long, value_enum, default_value_t = PredictionsArg::Network)]
     predictions: PredictionsArg,
@@ -187,7 +190,7 @@ fn one(
         card,
         policy.as_deref_mut(),
         &configs,
-        ReplayOptions { from: args.from.map(FrameId) },
+        ReplayOptions { from: args.from.map(FrameId), frames: args.frames },
         stop,
         &mut |tick| {
             let Some((now, others)) = tick.now.split_first() else { return };

@@ -80,7 +80,7 @@ impl Out {
         Ok(DriveFiles { steps, table, path, error: None })
     }
 
-    /// `replay.json` and `ledger.csv`.
+    /// `replay.json`, `ledger.csv` and a drawing of it per pack and correction.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -114,6 +114,9 @@ impl Out {
             );
         }
         write("ledger.csv", table)?;
+        for (name, svg) in super::ledger::plots(ledger) {
+            write(&format!("ledger.{name}.svg"), svg)?;
+        }
         eprintln!("written: {}", self.0.display());
         Ok(())
     }

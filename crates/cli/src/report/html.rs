@@ -9,7 +9,7 @@ const PICTURE_BYTES: usize = 120_000;
 const PICTURE_SIDE: u32 = 640;
 
 /// Text as it may stand in HTML, also in an attribute. Control characters are left out.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -27,7 +27,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A number with so many decimals and a proper minus sign; a dash for what is not finite.
-pub(super) fn num(value: f64, decimals: usize) -> String {
+pub(crate) fn num(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
@@ -41,18 +41,18 @@ pub(super) fn num(value: f64, decimals: usize) -> String {
 }
 
 /// [`num`] of a number that may be missing.
-pub(super) fn opt(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn opt(value: Option<f64>, decimals: usize) -> String {
     num(value.unwrap_or(f64::NAN), decimals)
 }
 
 /// A steer with its sign always shown.
-pub(super) fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let text = num(value, 3);
     if value.is_finite() && value >= 0.0005 { format!("+{text}") } else { text }
 }
 
 /// A JPEG or PNG as a JPEG's data URI, made smaller if it is large; `None` if it is no picture.
-pub(super) fn picture_uri(picture: &[u8]) -> Option<String> {
+pub(crate) fn picture_uri(picture: &[u8]) -> Option<String> {
     let is_jpeg = picture.starts_with(&[0xff, 0xd8]);
     if !is_jpeg && !picture.starts_with(b"\x89PNG") {
         return None;
@@ -73,7 +73,7 @@ fn smaller(picture: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The value below which a share `q` of the finite values lies (nearest rank).
-pub(super) fn percentile(values: impl Iterator<Item = f64>, q: f64) -> Option<f64> {
+pub(crate) fn percentile(values: impl Iterator<Item = f64>, q: f64) -> Option<f64> {
     let mut finite: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     finite.sort_by(f64::total_cmp);
     let rank = (q * finite.len() as f64).ceil() as usize;
@@ -81,7 +81,7 @@ pub(super) fn percentile(values: impl Iterator<Item = f64>, q: f64) -> Option<f6
 }
 
 /// Mean of the finite values.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, n) = values.filter(|v| v.is_finite()).fold((0.0, 0_u32), |(s, n), v| (s + v, n + 1));
     (n > 0).then(|| sum / f64::from(n))
 }

@@ -7,10 +7,10 @@
 mod bands;
 mod chart;
 mod headline;
-mod html;
+pub(crate) mod html;
 mod map;
 mod moments;
-mod style;
+pub(crate) mod style;
 #[cfg(test)]
 mod tests;
 mod timeline;

@@ -4,19 +4,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::prelude::*;
+use caril_core::EFFICIENTNET_LITE0_STAGES;
 
 use super::{Heads, NetOutput, conv};
-
-/// Kernel, stride, expansion, channels out, repeats of each stage.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-];
 
 /// Inverted residual block. Field names are those of the published ImageNet weights.
 #[derive(Module, Debug)]
@@ -48,7 +38,7 @@ impl EfficientNetLite0 {
     pub fn new(device: &Device) -> Self {
         let mut blocks = Vec::new();
         let mut channels = 32;
-        for (kernel, stride, expansion, out, repeats) in STAGES {
+        for (kernel, stride, expansion, out, repeats) in EFFICIENTNET_LITE0_STAGES {
             for i in 0..repeats {
                 let stride = if i == 0 { stride } else { 1 };
                 blocks.push(Block::new(channels, out, kernel, stride, expansion, device));

@@ -93,7 +93,7 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A backend that this build does not have.
-    #[error("backend {name} is not compiled in: this build has flex")]
+    #[error("backend {name} is not compiled in: this build has cpu and flex")]
     Backend {
         /// Which.
         name: &'static str,

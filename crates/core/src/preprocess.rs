@@ -4,7 +4,10 @@
 //! source pixel counts (what others call antialiased bilinear). Plain f32 multiplications and
 //! additions in a fixed order: the same bits on every host, for training and for driving.
 
-use caril_core::{Image, InputSpec};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::{Image, InputSpec};
 
 /// Weights of the source pixels of one output row or column.
 #[derive(Debug, Clone)]
@@ -13,6 +16,11 @@ struct Taps {
     weights: Vec<f32>,
 }
 
+/// Sums over rows that are made at the same time; a multiple of 3 and 4 channels.
+const BLOCK: usize = 48;
+/// Output rows that are made at the same time: with four channels sixteen values side by side.
+const ROWS: usize = 4;
+
 /// Crops and resizes images of one size; owns its buffers, so that a frame allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Preprocessor {
@@ -20,6 +28,7 @@ pub struct Preprocessor {
     size: (u32, u32),
     rows: Vec<Taps>,
     columns: Vec<Taps>,
+    /// Per source pixel the sums over rows: channels of [`ROWS`] output rows.
     line: Vec<f32>,
     rgb: Vec<u8>,
 }
@@ -38,7 +47,7 @@ impl Preprocessor {
             size: (width, height),
             rows,
             columns: taps(width as usize, spec.width as usize),
-            line: vec![0.0; width as usize * 4],
+            line: vec![0.0; width as usize * 4 * ROWS],
             rgb: vec![0; (spec.width * spec.height * 3) as usize],
         }
     }
@@ -56,29 +65,67 @@ impl Preprocessor {
     /// Crops and resizes to RGB rows from the top, `width · height · 3` bytes. `None` if the
     /// image is not of the size that this was made for.
     pub fn rgb(&mut self, image: &Image) -> Option<&[u8]> {
+        self.rgb_inline(image)
+    }
+
+    /// [`Self::rgb`] as part of the calling function: one that is compiled for wide vectors gets
+    /// them here, and the same bits (nothing is fused, sums keep their order).
+    #[inline(always)]
+    pub fn rgb_inline(&mut self, image: &Image) -> Option<&[u8]> {
         if !self.accepts(image) {
             return None;
         }
-        let channels = image.order.bytes_per_pixel();
-        let offsets = image.order.rgb_offsets();
-        let stride = self.size.0 as usize * channels;
-        // Rows first: whole lines of bytes side by side are what the compiler vectorises.
-        for (taps, out) in self.rows.iter().zip(self.rgb.chunks_exact_mut(self.columns.len() * 3)) {
-            let line = self.line.get_mut(..stride)?;
-            line.fill(0.0);
-            for (i, weight) in taps.weights.iter().enumerate() {
-                let start = (taps.first + i) * stride;
-                let source = image.data.get(start..start + stride)?;
-                for (sum, byte) in line.iter_mut().zip(source) {
-                    *sum += weight * f32::from(*byte);
-                }
-            }
-            match channels {
-                4 => columns::<4>(&self.columns, line, offsets, out),
-                _ => columns::<3>(&self.columns, line, offsets, out),
-            }
+        match image.order.bytes_per_pixel() {
+            4 => self.resize::<4, { 4 * ROWS }>(image)?,
+            _ => self.resize::<3, { 3 * ROWS }>(image)?,
         }
         Some(&self.rgb)
+    }
+
+    /// `C` channels, `L` = `C` · [`ROWS`].
+    #[inline(always)]
+    fn resize<const C: usize, const L: usize>(&mut self, image: &Image) -> Option<()> {
+        let offsets = image.order.rgb_offsets();
+        let (stride, out_stride) = (self.size.0 as usize * C, self.columns.len() * 3);
+        let (line, _) = self.line.as_chunks_mut::<L>();
+        let line = line.get_mut(..self.size.0 as usize)?;
+        let outs = self.rgb.chunks_mut(out_stride * ROWS);
+        for (rows, out) in self.rows.chunks(ROWS).zip(outs) {
+            // Rows first, in blocks of neighbouring bytes whose sums stay in registers.
+            for (r, taps) in rows.iter().enumerate() {
+                let start = taps.first * stride;
+                let source = image.data.get(start..start + taps.weights.len() * stride)?;
+                for (i, pixels) in line.chunks_mut(BLOCK / C).enumerate() {
+                    let mut sums = [0.0f32; BLOCK];
+                    for (weight, row) in taps.weights.iter().zip(source.chunks_exact(stride)) {
+                        let bytes = row.get(i * BLOCK..)?;
+                        match bytes.first_chunk::<BLOCK>() {
+                            Some(bytes) => add(&mut sums, *weight, bytes),
+                            None => add(&mut sums, *weight, bytes),
+                        }
+                    }
+                    for (pixel, sums) in pixels.iter_mut().zip(sums.chunks_exact(C)) {
+                        pixel.get_mut(r * C..(r + 1) * C)?.copy_from_slice(sums);
+                    }
+                }
+            }
+            // Then columns, of all these rows at once.
+            for (x, taps) in self.columns.iter().enumerate() {
+                let mut sums = [0.0f32; L];
+                for (weight, pixel) in taps.weights.iter().zip(line.get(taps.first..)?) {
+                    for (sum, value) in sums.iter_mut().zip(pixel) {
+                        *sum += weight * value;
+                    }
+                }
+                // Weights sum to 1, so only rounding can leave [0, 255]; the cast saturates.
+                let bytes = sums.map(|sum| (sum + 0.5) as u8);
+                for (row, bytes) in out.chunks_exact_mut(out_stride).zip(bytes.chunks_exact(C)) {
+                    let place = row.get_mut(x * 3..)?.first_chunk_mut::<3>()?;
+                    *place = offsets.map(|o| bytes.get(o).copied().unwrap_or(0));
+                }
+            }
+        }
+        Some(())
     }
 
     /// The network's input of one image into `out`, channel by channel (CHW), `3 · height ·
@@ -105,20 +152,10 @@ pub fn rgb_to_input(spec: &InputSpec, rgb: &[u8], out: &mut [f32]) -> Option<()>
     Some(())
 }
 
-fn columns<const C: usize>(taps: &[Taps], line: &[f32], offsets: [usize; 3], out: &mut [u8]) {
-    let (pixels, _) = line.as_chunks::<C>();
-    for (taps, out) in taps.iter().zip(out.chunks_exact_mut(3)) {
-        let mut sum = [0.0f32; C];
-        let source = pixels.iter().skip(taps.first);
-        for (weight, pixel) in taps.weights.iter().zip(source) {
-            for (s, p) in sum.iter_mut().zip(pixel) {
-                *s += weight * p;
-            }
-        }
-        for (byte, o) in out.iter_mut().zip(offsets) {
-            // Weights sum to 1, so only rounding can leave [0, 255]; the cast saturates.
-            *byte = (sum.get(o).copied().unwrap_or(0.0) + 0.5) as u8;
-        }
+#[inline(always)]
+fn add(sums: &mut [f32; BLOCK], weight: f32, bytes: &[u8]) {
+    for (sum, byte) in sums.iter_mut().zip(bytes) {
+        *sum += weight * f32::from(*byte);
     }
 }
 
@@ -140,9 +177,8 @@ fn taps(source: usize, target: usize) -> Vec<Taps> {
 
 #[cfg(test)]
 mod tests {
-    use caril_core::{CounterRng, PixelOrder};
-
     use super::*;
+    use crate::{CounterRng, PixelOrder};
 
     fn spec(width: u32, height: u32) -> InputSpec {
         InputSpec {
@@ -164,8 +200,8 @@ mod tests {
 
     /// Two-dimensional sum in f64 over every source pixel.
     fn slow(image: &Image, spec: &InputSpec) -> Vec<f64> {
-        let top = (spec.crop_top * image.height as f32).round() as usize;
-        let bottom = (spec.crop_bottom * image.height as f32).round() as usize;
+        let top = libm::roundf(spec.crop_top * image.height as f32) as usize;
+        let bottom = libm::roundf(spec.crop_bottom * image.height as f32) as usize;
         let (sw, sh) = (image.width as usize, bottom - top);
         let (sx, sy) = (sw as f64 / spec.width as f64, sh as f64 / spec.height as f64);
         let tri = |d: f64, scale: f64| (1.0 - d.abs() / scale.max(1.0)).max(0.0);
@@ -203,6 +239,39 @@ mod tests {
                 assert!((f64::from(*g) - w).abs() <= 0.501, "{g} {w}");
             }
             assert_eq!(got.len(), want.len());
+        }
+    }
+
+    /// The documented order of sums in plain loops: not a bit may differ.
+    #[test]
+    fn same_bits_as_plain_loops() {
+        let cases = [(61, 43, 17, 9), (61, 43, 90, 50), (448, 40, 200, 16), (30, 30, 30, 1)];
+        for (width, height, w, h) in cases {
+            for order in [PixelOrder::Bgra, PixelOrder::Rgb] {
+                let image = noise(width, height, order);
+                let mut p = Preprocessor::new(&spec(w, h), width, height);
+                let n = order.bytes_per_pixel();
+                let mut want = Vec::new();
+                for rows in &p.rows {
+                    let mut line = vec![0.0f32; width as usize * n];
+                    for (j, weight) in rows.weights.iter().enumerate() {
+                        let start = (rows.first + j) * line.len();
+                        for (i, sum) in line.iter_mut().enumerate() {
+                            *sum += weight * f32::from(image.data[start + i]);
+                        }
+                    }
+                    for taps in &p.columns {
+                        want.extend(order.rgb_offsets().map(|o| {
+                            let mut sum = 0.0f32;
+                            for (j, weight) in taps.weights.iter().enumerate() {
+                                sum += weight * line[(taps.first + j) * n + o];
+                            }
+                            (sum + 0.5) as u8
+                        }));
+                    }
+                }
+                assert_eq!(p.rgb(&image).unwrap(), want);
+            }
         }
     }
 

@@ -1,0 +1,28 @@
+//! `caril eval`: measure a pack on recorded frames, and a driven path against a reference.
+
+mod frames;
+mod trajectory;
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+
+/// What to evaluate.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Measure packs on recorded frames: are they right, and do they know when they are not?
+    Frames(frames::FramesArgs),
+    /// Measure a driven path against a reference
+    Trajectory(trajectory::TrajectoryArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As the command says.
+pub fn run(command: &EvalCommand) -> anyhow::Result<Exit> {
+    match command {
+        EvalCommand::Frames(args) => frames::run(args),
+        EvalCommand::Trajectory(args) => trajectory::run(args),
+    }
+}

@@ -1,0 +1,164 @@
+//! A policy pack on the CPU executor, behind the `Policy` trait.
+
+use std::path::Path;
+use std::time::Instant;
+
+use caril_core::{
+    BIN_COUNT, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError, Preprocessor,
+    branch_of, softmax,
+};
+use caril_pack::{PackError, WEIGHTS_FILE};
+
+use crate::kernel::{self, Isa, Program};
+use crate::net::Net;
+use crate::{InferError, bpk};
+
+/// How the executor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// 1 or 2; the bits of the predictions do not depend on it.
+    pub threads: usize,
+    /// Which kernels.
+    pub isa: Isa,
+}
+
+impl Default for Options {
+    /// One thread, the machine's fastest kernels.
+    fn default() -> Self {
+        Self { threads: 1, isa: Isa::best() }
+    }
+}
+
+/// What one stage of a prediction took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageTime {
+    /// Kind of the stage: `input` (preprocessing), `conv` (dense layers too), `depthwise`, ….
+    pub name: &'static str,
+    /// Its multiply–adds, channels of padding included.
+    pub macs: usize,
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
+/// A network that drives: from camera frame to prediction without an allocation.
+#[derive(Debug)]
+pub struct CpuPolicy {
+    card: PolicyCard,
+    preprocessor: Preprocessor,
+    program: Program,
+    /// Per row of the input: where in the arena it begins.
+    rows: Vec<usize>,
+    speed: Option<usize>,
+    output: usize,
+}
+
+impl CpuPolicy {
+    /// Loads a pack, checks everything, packs the weights for the kernels and runs once on a black
+    /// image, so that the first frame is not the slow one.
+    ///
+    /// # Errors
+    /// [`InferError`], naming the first thing that is wrong.
+    pub fn load(dir: &Path, options: Options) -> Result<Self, InferError> {
+        Self::load_with(dir, options, |_| {})
+    }
+
+    /// Like [`CpuPolicy::load`] with a changed card: another camera or calibration. The network's
+    /// input is that of its weights.
+    ///
+    /// # Errors
+    /// As [`CpuPolicy::load`].
+    pub fn load_with(
+        dir: &Path,
+        options: Options,
+        change: impl FnOnce(&mut PolicyCard),
+    ) -> Result<Self, InferError> {
+        let (mut card, architecture, bytes) = caril_pack::load(dir)?;
+        change(&mut card);
+        let path = || dir.join(WEIGHTS_FILE);
+        let tensors =
+            bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;
+        let net = Net::new(architecture, &card.input, tensors, options.isa).map_err(|detail| {
+            PackError::Tensors { architecture: architecture.name(), detail, path: path() }
+        })?;
+        let program = Program::new(net.ops, net.len, options.isa, options.threads)?;
+        let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();
+        let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
+        let (speed, output) = (net.speed, net.output);
+        let mut policy = Self { card, preprocessor, program, rows, speed, output };
+        let frame = Frame::for_camera(&policy.card.camera);
+        // A prediction or a fault; both have touched all memory.
+        let _ = policy.infer(&frame);
+        Ok(policy)
+    }
+
+    /// Which kernels run.
+    pub const fn isa(&self) -> Isa {
+        self.program.isa()
+    }
+
+    /// Multiply–adds of one prediction, padding included.
+    pub fn macs(&self) -> usize {
+        self.program.ops().iter().map(kernel::Op::macs).sum()
+    }
+
+    /// Times of the stages of one prediction on this thread, for benches. Allocates.
+    pub fn profile(&mut self, frame: &Frame) -> Vec<StageTime> {
+        let start = Instant::now();
+        let _ = self.input(frame);
+        let first = StageTime { name: "input", macs: 0, ns: start.elapsed().as_nanos() as u64 };
+        let ns = self.program.profile(branch_of(frame.nav));
+        let stage =
+            |(op, ns): (&kernel::Op, u64)| StageTime { name: op.name(), macs: op.macs(), ns };
+        [first].into_iter().chain(self.program.ops().iter().zip(ns).map(stage)).collect()
+    }
+
+    /// The normalised image into the arena.
+    fn input(&mut self, frame: &Frame) -> Option<()> {
+        let spec = &self.card.input;
+        let (scale, offset) = (spec.scale, spec.offset);
+        let width = spec.width as usize * 3;
+        let rgb = kernel::rgb(self.program.isa(), &mut self.preprocessor, &frame.image)?;
+        let arena = self.program.arena();
+        for (bytes, start) in rgb.chunks_exact(width).zip(&self.rows) {
+            let row = arena.get_mut(*start..*start + width)?;
+            let (row, _) = row.as_chunks_mut::<3>();
+            let (bytes, _) = bytes.as_chunks::<3>();
+            for (values, bytes) in row.iter_mut().zip(bytes) {
+                for (((value, byte), scale), offset) in
+                    values.iter_mut().zip(bytes).zip(scale).zip(offset)
+                {
+                    *value = f32::from(*byte) * scale + offset;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl Policy for CpuPolicy {
+    fn card(&self) -> &PolicyCard {
+        &self.card
+    }
+
+    fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
+        let speed = match self.card.inputs.speed_scale_mps {
+            Some(scale) => frame.ego.speed_mps / scale,
+            None => 0.0,
+        };
+        self.input(frame).ok_or(Fault::ImageMalformed)?;
+        if !speed.is_finite() {
+            return Err(Fault::EgoInvalid);
+        }
+        if let Some(place) = self.speed.and_then(|at| self.program.arena().get_mut(at)) {
+            *place = speed;
+        }
+        self.program.run(branch_of(frame.nav));
+        let output = self.program.arena().get(self.output..).and_then(<[f32]>::first_chunk);
+        let output: &[f32; BIN_COUNT + 1] = output.ok_or(Fault::PredictionMalformed)?;
+        let [logits @ .., regression] = *output;
+        Prediction::new(regression, softmax(logits)).map_err(|e| match e {
+            PredictionError::NonFinite => Fault::PredictionNonFinite,
+            PredictionError::Malformed => Fault::PredictionMalformed,
+        })
+    }
+}

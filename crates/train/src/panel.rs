@@ -1,0 +1,227 @@
+//! Packs side by side over a recording, frame by frame: what each says of a picture and of its
+//! mirror image.
+
+use std::path::{Path, PathBuf};
+
+use burn::prelude::Device;
+use caril_core::{Image, PolicyCard};
+use caril_policy::{Pack, Preprocessor};
+use caril_record::{EncodedImage, Recording};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::load::{DRIVE_GAP_NS, sha256};
+use crate::{Predicted, Sample, TrainError, predict, worker_pools};
+
+/// Frames decoded together: whole batches of every thread, and little memory.
+const CHUNK: usize = 128;
+
+/// Which frame of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameMark {
+    /// Number of its step in the file, from 0: frame ids begin anew with every drive.
+    pub index: u64,
+    /// The plant's number.
+    pub frame_id: u64,
+    /// The plant's time, nanoseconds.
+    pub sim_time_ns: u64,
+    /// Number of its drive in the file, from 0.
+    pub drive: u32,
+}
+
+/// What a pack said of one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Said {
+    /// Of the frame.
+    pub as_is: Predicted,
+    /// Of the frame in the mirror, left and right still exchanged.
+    pub mirrored: Predicted,
+}
+
+/// Frames that could not be used, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    /// Recorded without a picture.
+    pub no_picture: u64,
+    /// Recorded without the expert's steer.
+    pub no_expert: u64,
+    /// Speed or expert's steer is no number.
+    pub not_finite: u64,
+    /// The picture cannot be decoded or is not of the camera's size.
+    pub broken_picture: u64,
+}
+
+impl LeftOut {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.no_picture + self.no_expert + self.not_finite + self.broken_picture
+    }
+}
+
+/// A recording as the packs saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Whether the recorder finished it.
+    pub complete: bool,
+    /// Drives with usable frames.
+    pub drives: u32,
+    /// The usable frames, in order.
+    pub frames: Vec<FrameMark>,
+    /// What each pack said of each of them: `[pack][frame]`.
+    pub said: Vec<Vec<Said>>,
+    /// The others.
+    pub left_out: LeftOut,
+}
+
+/// Packs that look at the same frames.
+pub struct Panel {
+    packs: Vec<Pack>,
+    pools: Vec<ThreadPool>,
+    any_camera: bool,
+}
+
+/// A frame before its picture is decoded.
+struct Raw {
+    mark: FrameMark,
+    /// With the steer on CARLA's scale, and no picture yet.
+    sample: Sample,
+    picture: EncodedImage,
+}
+
+impl Panel {
+    /// Loads packs. `any_camera` accepts recordings of another camera than a pack's; `threads` 0
+    /// takes all.
+    ///
+    /// # Errors
+    /// [`TrainError::Pack`] if a pack does not load.
+    pub fn load(dirs: &[PathBuf], threads: usize, any_camera: bool) -> Result<Self, TrainError> {
+        let load = |dir: &PathBuf| Ok(Pack::load(dir, &Device::flex())?);
+        let packs = dirs.iter().map(load).collect::<Result<_, TrainError>>()?;
+        Ok(Self { packs, pools: worker_pools(threads)?, any_camera })
+    }
+
+    /// The packs' cards, in order.
+    pub fn cards(&self) -> impl Iterator<Item = &PolicyCard> {
+        self.packs.iter().map(|p| &p.card)
+    }
+
+    /// Shows a recording to every pack. Frames count if they have a picture and the expert's
+    /// steer; `progress` is told how many were looked at so far.
+    ///
+    /// # Errors
+    /// [`TrainError::Recording`] if the file cannot be read, [`TrainError::Camera`] if it was made
+    /// with another camera than a pack's, [`TrainError::NoData`] if no frame can be used.
+    pub fn watch(
+        &self,
+        path: &Path,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Watched, TrainError> {
+        let failed = |message: String| TrainError::Recording { message, path: path.into() };
+        let recording = Recording::open(path).map_err(|e| failed(e.to_string()))?;
+        let camera = recording.header().plant.camera;
+        for card in self.cards().filter(|_| !self.any_camera) {
+            let expected = card.camera;
+            if (camera.width, camera.height) != (expected.width, expected.height) {
+                let (expected, found) = (Box::new(expected), Box::new(camera));
+                return Err(TrainError::Camera { expected, found, path: path.into() });
+            }
+        }
+        let preprocessors: Vec<Preprocessor> = self
+            .cards()
+            .map(|c| Preprocessor::new(&c.input, camera.width, camera.height))
+            .collect();
+        let size = (camera.width, camera.height);
+        let mut watched = Watched {
+            sha256: sha256(path).map_err(|e| failed(e.to_string()))?,
+            complete: recording.complete(),
+            drives: 0,
+            frames: Vec::new(),
+            said: vec![Vec::new(); self.packs.len()],
+            left_out: LeftOut::default(),
+        };
+        let (mut chunk, mut last_time_ns, mut last_id) = (Vec::with_capacity(CHUNK), None, None);
+        for (index, frame) in recording.frames().enumerate() {
+            let (step, picture) = frame.map_err(|e| failed(e.to_string()))?;
+            let time_ns = step.sim_time_ns;
+            if last_time_ns.is_some_and(|last: u64| time_ns.abs_diff(last) > DRIVE_GAP_NS) {
+                last_id = None;
+            }
+            last_time_ns = Some(time_ns);
+            let out = &mut watched.left_out;
+            let Some(truth) = step.truth else {
+                out.no_expert += 1;
+                continue;
+            };
+            let Some(picture) = picture else {
+                out.no_picture += 1;
+                continue;
+            };
+            let (speed_mps, steer) = (step.ego.speed_mps, truth.expert_steer);
+            if !(speed_mps.is_finite() && steer.is_finite()) {
+                out.not_finite += 1;
+                continue;
+            }
+            let frame_id = step.frame_id.0;
+            watched.drives += u32::from(last_id.is_none_or(|last| frame_id <= last));
+            last_id = Some(frame_id);
+            let drive = watched.drives - 1;
+            let mark = FrameMark { index: index as u64, frame_id, sim_time_ns: time_ns, drive };
+            let sample = Sample { rgb: Box::default(), speed_mps, nav: step.nav, steer };
+            chunk.push(Raw { mark, sample, picture });
+            if chunk.len() == CHUNK {
+                self.look(&mut chunk, size, &preprocessors, &mut watched);
+                progress(watched.frames.len());
+            }
+        }
+        self.look(&mut chunk, size, &preprocessors, &mut watched);
+        progress(watched.frames.len());
+        if watched.frames.is_empty() {
+            return Err(TrainError::NoData);
+        }
+        Ok(watched)
+    }
+
+    /// Shows a chunk to every pack and empties it.
+    fn look(
+        &self,
+        chunk: &mut Vec<Raw>,
+        size: (u32, u32),
+        preprocessors: &[Preprocessor],
+        watched: &mut Watched,
+    ) {
+        let decode = |raw: Raw| {
+            let image = raw.picture.decode().ok()?;
+            let fits = (image.width, image.height) == size && image.is_consistent();
+            fits.then_some((raw, image))
+        };
+        let all = chunk.len();
+        let decoded: Vec<(Raw, Image)> =
+            std::mem::take(chunk).into_par_iter().filter_map(decode).collect();
+        watched.left_out.broken_picture += (all - decoded.len()) as u64;
+        watched.frames.extend(decoded.iter().map(|(raw, _)| raw.mark));
+        for ((pack, preprocessor), said) in
+            self.packs.iter().zip(preprocessors).zip(&mut watched.said)
+        {
+            let card = &pack.card;
+            let sample = |preprocessor: &mut Preprocessor, (raw, image): &(Raw, Image)| {
+                let rgb = preprocessor.rgb(image).unwrap_or_default().into();
+                let steer = (raw.sample.steer / card.steer_scale).clamp(-1.0, 1.0);
+                let as_is = Sample { rgb, steer, ..raw.sample.clone() };
+                let mirrored = as_is.mirrored(card.input.width as usize);
+                (as_is, mirrored)
+            };
+            let samples: Vec<(Sample, Sample)> =
+                decoded.par_iter().map_init(|| preprocessor.clone(), sample).collect();
+            let scale = card.inputs.speed_scale_mps.unwrap_or(1.0);
+            let predict = |samples: Vec<&Sample>| {
+                predict(&pack.net, &samples, &card.input, scale, &self.pools)
+            };
+            let as_is = predict(samples.iter().map(|s| &s.0).collect());
+            let mirrored = predict(samples.iter().map(|s| &s.1).collect());
+            let pair = |(as_is, mirrored)| Said { as_is, mirrored };
+            said.extend(as_is.into_iter().zip(mirrored).map(pair));
+        }
+    }
+}
