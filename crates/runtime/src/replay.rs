@@ -29,6 +29,9 @@ pub use compare::{Changes, Comparison, ExpertDistance, FirstDifference, SteerDif
 /// Decoded pictures that wait for the network at most: 0.8 MB each at 448×448.
 const AHEAD: usize = 16;
 
+/// Longer than this, in a recording that no policy drove, another drive begins.
+const PAUSE_NS: u64 = 1_000_000_000;
+
 /// What is run again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReplayOptions {
@@ -144,11 +147,13 @@ pub fn replay(
     // Where no policy drove, the controller has nothing to remember: it begins where it is asked to.
     let watched = recording.header().card.is_none();
     let mut run = Run {
-        deciders: start,
+        deciders: start.clone(),
+        start,
         now: vec![StepRecord::default(); configs.len()],
         frame: Frame::for_camera(&recording.header().camera),
         counts: ReplayCounts { complete: recording.complete(), ..ReplayCounts::default() },
         watched,
+        last_ns: None,
     };
     std::thread::scope(|scope| {
         let (send, receive): (_, Receiver<Result<Work, RecordError>>) = sync_channel(AHEAD);
@@ -239,8 +244,12 @@ struct Run {
     now: Vec<StepRecord>,
     frame: Frame,
     counts: ReplayCounts,
+    /// At rest.
+    start: Vec<Decider>,
     /// No policy drove: what comes before the first frame asked for is passed over.
     watched: bool,
+    /// Plant time of the frame before, nanoseconds.
+    last_ns: Option<u64>,
 }
 
 impl Run {
@@ -272,6 +281,7 @@ impl Run {
                 (step, false, before, Picture::Unused)
             }
             Work::Frame { step, before, pixels, picture } => {
+                self.new_drive(&step);
                 self.count(&step, before, picture, policy.is_some());
                 let (seen, prediction) = self.look(&step, pixels, picture, policy);
                 for (now, decider) in self.now.iter_mut().zip(&mut self.deciders) {
@@ -285,6 +295,16 @@ impl Run {
             now.faults = now.faults.union(then.actuate_faults);
         }
         on_tick(&Tick { then: &then, now: &self.now, frame, before, picture });
+    }
+
+    /// A file of recordings that others made may hold several drives: a pause tells (docs/import.md).
+    fn new_drive(&mut self, step: &StepRecord) {
+        let now_ns = step.sim_time_ns;
+        let goes_on = |last: u64| (last..=last.saturating_add(PAUSE_NS)).contains(&now_ns);
+        if self.watched && !self.last_ns.is_some_and(goes_on) {
+            self.deciders.clone_from(&self.start);
+        }
+        self.last_ns = Some(now_ns);
     }
 
     /// After a gap, the controller goes on with what it remembered then.

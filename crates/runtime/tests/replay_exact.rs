@@ -8,7 +8,7 @@ use caril_core::{
     Frame, FrameId, InputSpec, NavCommand, Observation, Observed, PACK_FORMAT, Pacing, PlantInfo,
     Policy, PolicyCard, PolicyInputs, Prediction, StepRecord, TrainingFacts, Truth, World,
 };
-use caril_record::{Part, Recorder, Recording, RecordingHeader};
+use caril_record::{Part, Recorder, RecorderStats, Recording, RecordingHeader, Trigger};
 use caril_runtime::{
     Comparison, DriveOptions, DriveStats, ReplayCounts, ReplayOptions, StopFlag, drive, replay,
 };
@@ -192,30 +192,48 @@ fn config(pacing: Pacing) -> Config {
 }
 
 fn record(path: &Path, seed: u64, config: &Config) -> (Recording, ReplayCounts) {
+    let stats = record_with(path, seed, config, FRAMES, |header| {
+        Recorder::start(path, header, &config.record).unwrap()
+    });
+    let frames = stats.steps;
+    let expected =
+        ReplayCounts { frames, replayed: frames, complete: true, ..ReplayCounts::default() };
+    (Recording::open(path).unwrap(), expected)
+}
+
+fn record_with(
+    path: &Path,
+    seed: u64,
+    config: &Config,
+    frames: u64,
+    start: impl FnOnce(&RecordingHeader) -> Recorder,
+) -> RecorderStats {
     let mut world = Trouble::new(seed);
     let header = RecordingHeader {
         card: Some(Net::new().card),
         ..RecordingHeader::new(world.info().clone())
     };
-    let mut recorder = Recorder::start(path, &header, &config.record).unwrap();
+    let mut recorder = start(&header);
     let stop = StopFlag::new();
-    let options = DriveOptions { frame_limit: Some(FRAMES) };
+    let options = DriveOptions { frame_limit: Some(frames) };
     let mut seen = 0;
     let mut on_step = |_: &StepRecord, _: &DriveStats| {
         seen += 1;
         // A stop is asked for towards the end; the plant does not obey, so the drive goes on.
-        if seen == FRAMES - 30 {
+        if seen == frames - 30 {
             stop.ask();
         }
     };
     drive(&mut world, Net::new(), config, Some(&mut recorder), &stop, options, &mut on_step)
         .unwrap();
     let stats = recorder.finish();
-    assert_eq!((stats.dropped_steps, stats.dropped_images, stats.write_error), (0, 0, None));
-    let frames = stats.steps;
-    let expected =
-        ReplayCounts { frames, replayed: frames, complete: true, ..ReplayCounts::default() };
-    (Recording::open(path).unwrap(), expected)
+    assert_eq!(
+        (stats.dropped_steps, stats.dropped_images, stats.write_error.as_deref()),
+        (0, 0, None),
+        "{}",
+        path.display()
+    );
+    stats
 }
 
 fn again(
@@ -302,6 +320,113 @@ fn a_replay_from_any_frame_is_the_tail_of_the_whole() {
         assert_eq!(text(&tail), text(&whole[whole.len() - tail.len()..]), "from {from}");
         assert!(tail[0].frame_id.0 >= from && counts.before + counts.replayed == counts.frames);
     }
+}
+
+/// What an event recorder keeps of a drive.
+#[test]
+fn the_clips_of_an_event_recorder_replay_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let frames = 1000;
+    for (seed, before_s) in [(3, 0), (5, 1), (8, 2)] {
+        let path = folder.path().join(format!("{seed}.mcap"));
+        record_with(&path, seed, &config, frames, |header| {
+            Recorder::start(&path, header, &config.record).unwrap()
+        });
+        let whole: Vec<_> = Recording::open(&path).unwrap().steps().map(Result::unwrap).collect();
+        // The same drive again; its five least confident steps are the events.
+        let mut sure: Vec<f32> =
+            whole.iter().filter(|s| s.predicted).map(|s| s.correction.confidence).collect();
+        sure.sort_by(f32::total_cmp);
+        let trigger = Trigger {
+            before_ns: before_s * 1_000_000_000,
+            after_ns: 300_000_000,
+            confidence_below: Some(sure[5]),
+            corrections: false,
+            faults: false,
+            takeovers: false,
+        };
+        let stats = record_with(&path, seed, &config, frames, |header| {
+            Recorder::start_triggered(&path, header, &config.record, trigger).unwrap()
+        });
+        assert!(stats.clips >= 2 && stats.left_out_steps > 100, "seed {seed}: {stats:?}");
+        assert_eq!(stats.steps + stats.left_out_steps, frames);
+        let recording = Recording::open(&path).unwrap();
+        let kept: Vec<_> = recording.steps().map(Result::unwrap).collect();
+        for (k, event) in whole.iter().enumerate().filter(|(_, s)| trigger.fires(s)) {
+            // What was before it and after it is there too.
+            let wanted = whole[..=k].iter().filter(|s| {
+                s.sim_time_ns + trigger.before_ns >= event.sim_time_ns
+                    && s.sim_time_ns <= event.sim_time_ns
+            });
+            let mut wanted = wanted.chain(whole[k..].iter().take(6));
+            assert!(wanted.all(|w| kept.iter().any(|s| s.frame_id == w.frame_id)), "step {k}");
+        }
+        let (counts, comparison, _) = again(&recording, &mut Net::new(), true, &config, None);
+        assert_eq!(comparison.first, None, "seed {seed}");
+        assert!(counts.left_out > 0 && counts.left_out <= stats.left_out_steps);
+        assert_eq!((counts.replayed, counts.unreadable), (stats.steps, 0));
+        // From the middle of a later clip.
+        let from = kept[kept.len() * 3 / 5].frame_id.0;
+        let (_, tail, _) = again(&recording, &mut Net::new(), true, &config, Some(from));
+        assert_eq!((tail.first.clone(), tail.compared > 0), (None, true), "seed {seed}");
+        assert!(tail.compared < comparison.compared);
+    }
+}
+
+/// A replay that begins by the index reads little: what lies before may as well be gone.
+#[test]
+fn a_replay_from_the_end_does_not_read_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let path = folder.path().join("a.mcap");
+    let stats = record_with(&path, 2, &config, 3000, |header| {
+        Recorder::start(&path, header, &config.record).unwrap()
+    });
+    let recording = Recording::open(&path).unwrap();
+    let last = recording.steps().map(|s| s.unwrap().frame_id.0).max().unwrap();
+    let (counts, comparison, tail) =
+        again(&recording, &mut Net::new(), true, &config, Some(last - 5));
+    assert_eq!((comparison.first.clone(), tail.is_empty()), (None, false));
+    assert_eq!(counts.before + counts.replayed, stats.steps);
+    // Damaged in the first half: a walk from the start ends there.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 4;
+    bytes[at..at + 40_000].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    let damaged = Recording::open(&path).unwrap();
+    let (counts, comparison, same) =
+        again(&damaged, &mut Net::new(), true, &config, Some(last - 5));
+    assert_eq!((comparison.first, text(&same)), (None, text(&tail)));
+    assert_eq!(counts.before + counts.replayed, stats.steps);
+    let (counts, ..) = again(&damaged, &mut Net::new(), true, &config, None);
+    assert!(counts.frames < stats.steps / 2, "{counts:?}");
+}
+
+/// At 200 places: what is there is replayed, as it was, and nothing else happens.
+#[test]
+fn a_cut_recording_replays_up_to_the_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let (recording, all) = record(&folder.path().join("a.mcap"), 1, &config);
+    let bytes = std::fs::read(recording.path()).unwrap();
+    let cut = folder.path().join("cut.mcap");
+    let mut r = CounterRng::new(200, 0);
+    let mut lengths: Vec<u64> = (0..200).map(|_| r.below(bytes.len() as u64)).collect();
+    lengths.sort_unstable();
+    let mut last = 0;
+    for len in lengths {
+        std::fs::write(&cut, &bytes[..len as usize]).unwrap();
+        let Ok(recording) = Recording::open(&cut) else {
+            assert_eq!(last, 0, "a longer file has no header");
+            continue;
+        };
+        let (counts, comparison, _) = again(&recording, &mut Net::new(), true, &config, None);
+        assert_eq!((comparison.first, counts.complete), (None, false), "{len} bytes");
+        assert!(counts.frames >= last && counts.replayed == counts.frames);
+        last = counts.frames;
+    }
+    assert!(last > 0 && last <= all.frames);
 }
 
 #[test]
