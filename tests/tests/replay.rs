@@ -381,3 +381,99 @@ fn the_program_drives_replays_compares_and_repairs() {
     assert!(code == Some(2) && text.contains("no such frame"), "{text}");
     assert_eq!(caril(&["replay", &path("stricter.toml")]).0, Some(1));
 }
+
+#[test]
+fn the_program_keeps_what_happened_around_events_and_mines_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
+    let (clips, none) = (path("clips.mcap"), path("none.mcap"));
+    let drive = |file: &str, more: &[&str]| {
+        let args = ["drive", "--no-report", "--json", "--frames", "60", "--record", file];
+        let (code, driven, text) = caril(&[&args[..], more].concat());
+        assert!(driven["frames"].as_u64() > Some(20), "{code:?} {text}");
+        driven
+    };
+    let driven = drive(&clips, &["--fault", "black:0.5", "--record-trigger=fault,takeover"]);
+    assert!(driven["clips"].as_u64() >= Some(1), "{driven}");
+    let (code, again, text) =
+        caril(&["replay", &clips, "--json", "--predictions", "recorded", "--diff"]);
+    assert_eq!((code, &again["equal"]), (Some(0), &true.into()), "{text}");
+    let one = &again["replays"][0];
+    let all = one["frames"].as_u64().zip(driven["left_out_steps"].as_u64());
+    assert_eq!(all.map(|(frames, left_out)| frames + left_out), driven["frames"].as_u64());
+
+    let driven = drive(&none, &["--record-trigger=confidence", "--record-confidence", "0"]);
+    assert_eq!((&driven["clips"], &driven["left_out_steps"]), (&0.into(), &driven["frames"]));
+    assert_eq!(caril(&["replay", &none]).0, Some(1), "no frame to replay");
+
+    std::fs::write(path("other.mcap"), "no recording").expect("file");
+    let folder = folder.path().to_str().expect("path");
+    let (code, mined, text) = caril(&["inspect", folder, "--mine", "3", "--json"]);
+    assert_eq!((code, &mined["recordings"]), (Some(0), &2.into()), "{text}");
+    assert_eq!(mined["passed_over"].as_array().map(Vec::len), Some(1));
+    let best = &mined["moments"][0];
+    assert!(best["recording"].as_str().is_some_and(|r| r.ends_with("clips.mcap")), "{mined}");
+    assert_eq!(best["reasons"]["fault"], 1.0);
+    assert_eq!(caril(&["inspect", &path("nowhere"), "--mine"]).0, Some(2));
+    let (code, _, text) = caril(&["drive", "--record-trigger", "--record-before=-1"]);
+    assert!(code == Some(2) && text.contains("record-before"), "{text}");
+}
+
+/// A drive as a CSV table tells it: nobody here drove it.
+#[test]
+fn a_recording_of_others_goes_through_the_whole_controller() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
+    // Pictures of our own camera, with a pause after thirty.
+    let drive = path("drive.mcap");
+    caril(&["drive", "--no-report", "--frames", "60", "--record", &drive]);
+    let recording = Recording::open(Path::new(&drive)).expect("recording");
+    std::fs::create_dir(path("theirs")).expect("folder");
+    let mut table = String::from("image,steer,speed,time\n");
+    for (k, frame) in recording.frames().enumerate() {
+        let (step, picture) = frame.expect("frame");
+        let name = format!("{k:03}.jpg");
+        std::fs::write(path("theirs").clone() + "/" + &name, picture.expect("picture").bytes)
+            .expect("file");
+        let time_s = k as f64 * 0.05 + if k >= 30 { 5.0 } else { 0.0 };
+        let (steer, speed) = (step.command.steer, step.ego.speed_mps);
+        table += &format!("{name},{steer},{speed},{time_s}\n");
+    }
+    std::fs::write(path("theirs/log.csv"), &table).expect("file");
+    let theirs = path("theirs.mcap");
+    let (code, _, text) = caril(&["import", "csv", &path("theirs"), "--out", &theirs, "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+
+    let (code, _, text) = caril(&["replay", &theirs]);
+    assert!(code == Some(2) && text.contains("--policy"), "{text}");
+    let args = ["replay", &theirs, "--policy", "default", "--json"];
+    let (code, whole, text) = caril(&args);
+    assert_eq!(
+        (code, &whole["replays"][0]["equal"]),
+        (Some(0), &serde_json::Value::Null),
+        "{text}"
+    );
+    let frames = table.lines().count() as u64 - 1;
+    let one = &whole["replays"][0];
+    assert_eq!((&one["replayed"], &one["approximate"]), (&frames.into(), &frames.into()), "{one}");
+    let rows = whole["ledger"].as_array().expect("rows");
+    assert!(rows.iter().any(|r| r["group"] == "all" && r["ticks"] == frames), "{rows:?}");
+    // The second drive alone is as it was in the whole: the controller starts anew there.
+    let out = |name: &str, more: &[&str]| -> Vec<String> {
+        let folder = path(name);
+        let args = [&args[..], &["--out", &folder], more].concat();
+        assert_eq!(caril(&args).0, Some(0));
+        let file = path(name) + "/theirs.default.mcap";
+        let recording = Recording::open(Path::new(&file)).expect("recording");
+        recording.steps().map(|s| format!("{:?}", s.expect("step"))).collect()
+    };
+    let all = out("whole", &[]);
+    let steps: Vec<_> = Recording::open(Path::new(&theirs))
+        .expect("theirs")
+        .steps()
+        .map(|s| s.expect("s"))
+        .collect();
+    let from = steps[30].frame_id.0.to_string();
+    assert_eq!(out("tail", &["--from", &from]), all[30..]);
+    assert!(all[30..].iter().all(|s| s.contains("predicted: true")), "{}", all[30]);
+}

@@ -109,6 +109,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
+    args.trigger.trigger()?;
     let mut config = args.control.config(&args.scenario)?;
     if let Some(images) = args.record_images {
         config.record.image_every = u32::from(images != RecordImages::None);

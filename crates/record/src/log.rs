@@ -187,7 +187,7 @@ impl<W: Write> Log<W> {
         self.written.left_out += steps;
     }
 
-    fn write_memory(&mut self, memory: RecordedMemory) -> Result<(), RecordError> {
+    pub fn write_memory(&mut self, memory: RecordedMemory) -> Result<(), RecordError> {
         self.write_meta(self.last_time_ns)?;
         let [.., id] = self.channels;
         let stamp = stamp(id, self.sequence, self.last_time_ns);
