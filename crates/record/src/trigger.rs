@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 
-use caril_core::{Mode, StepRecord};
+use caril_core::{Correction, Mode, Regime, StepRecord};
 
 use crate::RecordError;
 use crate::log::{Item, Log};
@@ -32,9 +32,11 @@ pub struct Trigger {
 impl Trigger {
     /// Whether this step is an event.
     pub fn fires(&self, step: &StepRecord) -> bool {
-        let low = |limit: f32| step.predicted && step.correction.confidence < limit;
+        let Correction { regime, confidence, .. } = step.correction;
+        // Where the last steer is held, no confidence has decided.
+        let low = |limit: f32| regime != Regime::NoPrediction && confidence < limit;
         self.confidence_below.is_some_and(low)
-            || (self.corrections && step.correction.regime.is_correction())
+            || (self.corrections && regime.is_correction())
             || (self.faults && !step.faults.is_empty())
             || (self.takeovers && step.mode != Mode::Nominal)
     }

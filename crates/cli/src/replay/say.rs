@@ -47,7 +47,7 @@ pub fn run(run: &Run) {
         }
         Some(comparison) => difference(comparison),
     }
-    if c.lossy > 0 && run.predictions == PredictionsArg::Network {
+    if c.lossy > 0 && run.predictions == PredictionsArg::Network && run.comparison.is_some() {
         eprintln!(
             "  {} pictures are JPEGs: the network saw other pixels than then (drive with \
              --record-images lossless, or replay with --predictions recorded)",
