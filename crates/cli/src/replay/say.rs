@@ -47,7 +47,8 @@ pub fn run(run: &Run) {
         }
         Some(comparison) => difference(comparison),
     }
-    if c.lossy > 0 && run.predictions == PredictionsArg::Network && run.comparison.is_some() {
+    let differs = run.comparison.as_ref().is_some_and(|c| !c.is_equal());
+    if c.lossy > 0 && run.predictions == PredictionsArg::Network && differs {
         eprintln!(
             "  {} pictures are JPEGs: the network saw other pixels than then (drive with \
              --record-images lossless, or replay with --predictions recorded)",
