@@ -171,7 +171,7 @@ impl<W: Write> Log<W> {
             self.last_time_ns = item.step.sim_time_ns;
         }
         if let Some(memory) = item.memory {
-            self.write_memory(RecordedMemory { resumes, memory })?;
+            self.write_memory(&RecordedMemory { resumes, memory })?;
         }
         if item.frame {
             let picture = item.picture.as_ref().map(|(format, bytes)| (*format, bytes.as_ref()));
@@ -187,11 +187,11 @@ impl<W: Write> Log<W> {
         self.written.left_out += steps;
     }
 
-    pub fn write_memory(&mut self, memory: RecordedMemory) -> Result<(), RecordError> {
+    pub fn write_memory(&mut self, memory: &RecordedMemory) -> Result<(), RecordError> {
         self.write_meta(self.last_time_ns)?;
         let [.., id] = self.channels;
         let stamp = stamp(id, self.sequence, self.last_time_ns);
-        self.writer.write_to_known_channel(&stamp, &memory.to_json()?)?;
+        self.writer.write_to_known_channel(&stamp, &memory.json()?)?;
         Ok(())
     }
 

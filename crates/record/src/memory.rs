@@ -16,8 +16,8 @@ pub struct RecordedMemory {
 }
 
 impl RecordedMemory {
-    pub(crate) fn to_json(self) -> Result<Vec<u8>, RecordError> {
-        serde_json::to_vec(&self).map_err(|e| RecordError::Step(e.to_string()))
+    pub(crate) fn json(&self) -> Result<Vec<u8>, RecordError> {
+        serde_json::to_vec(self).map_err(|e| RecordError::Step(e.to_string()))
     }
 
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, RecordError> {

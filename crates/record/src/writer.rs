@@ -45,7 +45,7 @@ impl RecordingWriter {
     /// # Errors
     /// [`RecordError::Mcap`] if the file cannot be written.
     pub fn write_memory(&mut self, memory: &ControllerMemory) -> Result<(), RecordError> {
-        self.log.write_memory(RecordedMemory { resumes: false, memory: *memory })
+        self.log.write_memory(&RecordedMemory { resumes: false, memory: *memory })
     }
 
     /// Closes the file; what it holds.

@@ -45,6 +45,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writer.write(&decider.decide(&seen, prediction), picture.as_ref())?;
     }
     let stats = writer.finish()?;
-    println!("{} steps, {} pictures, {} bytes", stats.steps, stats.images, stats.bytes);
+    eprintln!("{} steps, {} pictures, {} bytes", stats.steps, stats.images, stats.bytes);
     Ok(())
 }

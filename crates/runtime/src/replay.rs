@@ -160,7 +160,7 @@ pub fn replay(
         std::thread::Builder::new()
             .name("caril-replay".into())
             .spawn_scoped(scope, move || {
-                read_ahead(recording, pictures, options.from, probe, &send)
+                read_ahead(recording, pictures, options.from, probe.as_ref(), &send);
             })
             .map_err(ReplayError::Thread)?;
         for work in receive {
@@ -193,7 +193,7 @@ fn read_ahead(
     recording: &Recording,
     pictures: bool,
     from: Option<FrameId>,
-    probe: Option<Decider>,
+    probe: Option<&Decider>,
     send: &SyncSender<Result<Work, RecordError>>,
 ) {
     let fits = |memory: &ControllerMemory| probe.is_some_and(|d| d.remembering(memory).is_some());
