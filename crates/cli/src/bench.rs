@@ -27,6 +27,8 @@ pub enum BenchCommand {
     Sim(SimArgs),
     /// Frame out, command back, over ZeroMQ
     Link(LinkArgs),
+    /// Training PilotNet, beside Burn's bare step
+    Train(crate::bench_train::BenchTrainArgs),
 }
 
 /// Options of `bench step`.
@@ -137,6 +139,7 @@ pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Step(args) => step(args),
         BenchCommand::Sim(args) => sim(args),
         BenchCommand::Link(args) => link(args),
+        BenchCommand::Train(args) => crate::bench_train::run(args),
     }
 }
 

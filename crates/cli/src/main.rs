@@ -3,10 +3,12 @@
 
 mod args;
 mod bench;
+mod bench_train;
 mod calibrate;
 mod collect;
 mod correct;
 mod drive;
+mod earlier;
 mod eval;
 mod exit;
 mod import;
@@ -63,7 +65,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
-    /// Measure a stage: step, sim or link
+    /// Measure a stage: step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }

@@ -8,7 +8,7 @@ use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
 use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
-use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
+use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
@@ -135,6 +135,14 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
     })
 }
 
+/// A fault of the camera by name and severity.
+///
+/// # Errors
+/// If there is no such fault; the message names all.
+pub fn fault(text: &str) -> anyhow::Result<FaultSpec> {
+    caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}")))
+}
+
 /// The embedded world that the options describe.
 ///
 /// # Errors
@@ -148,11 +156,7 @@ pub fn sim_config(
     let route = RouteSpec::parse(&args.route).ok_or_else(|| {
         usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route))
     })?;
-    let faults = args
-        .faults
-        .iter()
-        .map(|text| caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}"))))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let faults = args.faults.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimConfig {
         route,
         seed: config.drive_loop.seed,

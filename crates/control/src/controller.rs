@@ -168,6 +168,7 @@ impl Controller {
                 speed_mps: verdict.speed_mps,
                 steer,
                 advisory_speed_mps: input.frame.advisory_speed_mps,
+                nav: input.frame.nav,
                 speed_cap_mps: self.correction.speed_cap_mps.min(self.mode_cap(verdict.mode)),
             },
         );

@@ -1,6 +1,6 @@
 //! Frame bookkeeping: order, age and silence, freeze and brightness, ego state.
 
-use caril_core::{EgoState, Fault, FaultSet, Frame, FrameId, GateConfig};
+use caril_core::{EgoState, Fault, FaultSet, Frame, FrameId, GateConfig, NavCommand};
 
 use crate::memory::Words;
 use crate::{ImageCheck, Manoeuvre, Steering, rule};
@@ -27,6 +27,8 @@ pub struct FrameMeta {
     pub ego: EgoState,
     /// The navigation's advisory speed, m/s; NaN if unknown.
     pub advisory_speed_mps: f32,
+    /// Where the route goes.
+    pub nav: NavCommand,
 }
 
 impl FrameMeta {
@@ -39,6 +41,7 @@ impl FrameMeta {
             dropped,
             ego: frame.ego,
             advisory_speed_mps: frame.advisory_speed_mps,
+            nav: frame.nav,
         }
     }
 }

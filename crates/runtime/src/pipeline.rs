@@ -164,6 +164,7 @@ impl Decider {
                 dropped: seen.dropped,
                 ego: seen.ego,
                 advisory_speed_mps: seen.advisory_speed_mps,
+                nav: seen.nav,
             },
             image: seen.image,
             prediction,

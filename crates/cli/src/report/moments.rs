@@ -128,8 +128,14 @@ fn dial(step: &StepRecord, full: f64) -> String {
     )
 }
 
+/// A probability with two digits of what it lacks to 1: thresholds may well be 0.9996.
+fn sure(p: f32) -> String {
+    let lacking = (1.0 - f64::from(p)).clamp(1e-6, 1.0);
+    num(p.into(), (1.0 - lacking.log10()).ceil().clamp(2.0, 6.0) as usize)
+}
+
 fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
-    let confidence = num(step.correction.confidence.into(), 2);
+    let confidence = sure(step.correction.confidence);
     let mut text = match step.correction.regime {
         Regime::Kept => format!("With a confidence of {confidence} the network’s steer was kept."),
         Regime::PaperBinMean => format!(
@@ -149,7 +155,7 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
             let enter = card.map(|c| c.calibration.mass_enter);
             let below = match enter {
                 Some(e) if step.correction.confidence < e => {
-                    format!(", below the {} at which doubt begins", num(e.into(), 2))
+                    format!(", below the {} at which doubt begins", sure(e))
                 }
                 Some(_) => ", not yet high enough to let go".to_owned(),
                 None => String::new(),

@@ -1,7 +1,7 @@
 //! Tests of the whole controller: how the parts are put together.
 
 use super::*;
-use caril_core::{CorrectionMode, EgoState, FrameId};
+use caril_core::{CorrectionMode, EgoState, FrameId, NavCommand};
 
 const PERIOD_NS: u64 = 50_000_000;
 
@@ -32,6 +32,7 @@ fn input(id: u64, speed_mps: f32, prediction: Prediction) -> StepInput {
             dropped: 0,
             ego: EgoState { speed_mps, ..EgoState::default() },
             advisory_speed_mps: f32::NAN,
+            nav: NavCommand::Follow,
         },
         image: ImageCheck { mean_luma: 90.0, fingerprint: id, malformed: false },
         prediction: Ok(prediction),
