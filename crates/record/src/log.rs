@@ -253,8 +253,11 @@ impl<W: Write> Log<W> {
         };
         self.writer.write_to_known_channel(&MessageHeader { channel_id, ..*header }, data)?;
         count.into_iter().for_each(|n| *n += 1);
-        // The header comes as a message of its own, with the time that it had.
-        self.meta = None;
+        if topic == topics::META {
+            // It comes as a message of its own, with the time that it had, and before all else.
+            self.meta = None;
+            self.writer.flush()?;
+        }
         Ok(())
     }
 
