@@ -141,14 +141,44 @@ pub type AnyPolicy = Box<dyn Policy>;
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
 pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
-    let dir = pack_dir(name)?;
+    open_policy(&pack_dir(name)?, backend, |_| {})
+}
+
+/// Loads a pack with a changed card: another calibration or camera.
+///
+/// # Errors
+/// As [`load_policy`].
+pub fn open_policy(
+    dir: &Path,
+    backend: BackendArg,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<AnyPolicy> {
     let backend = match backend {
-        BackendArg::Cpu => return Ok(Box::new(CpuPolicy::load(&dir, Options::default())?)),
+        BackendArg::Cpu => {
+            return Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?));
+        }
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
     };
-    Ok(Box::new(BurnPolicy::load(&dir, backend)?))
+    let device = backend.device()?;
+    let mut pack = Pack::load(dir, &device)?;
+    change(&mut pack.card);
+    Ok(Box::new(BurnPolicy::new(pack, device)))
+}
+
+/// Folders of all packs in `weights/`.
+pub fn packs() -> Vec<PathBuf> {
+    let mut packs: Vec<PathBuf> = roots()
+        .iter()
+        .filter_map(|r| std::fs::read_dir(r.join("weights")).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.join("card.toml").exists())
+        .collect();
+    packs.sort();
+    packs
 }
 
 /// Weather by name.
