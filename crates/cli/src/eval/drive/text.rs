@@ -81,7 +81,7 @@ fn mean(row: &Row, name: &str) -> String {
 fn effects(table: &GroupTable) -> String {
     let mut text = String::new();
     for row in table.rows.iter().filter(|r| r.arm != "expert") {
-        let said: Vec<String> = row.metrics.iter().filter_map(|c| claim(c)).collect();
+        let said: Vec<String> = row.metrics.iter().filter_map(claim).collect();
         let pairs = row.metrics.iter().filter_map(|c| c.effect.as_ref()).map(|e| e.pairs).max();
         if let Some(pairs) = pairs {
             let said = match said.is_empty() {
