@@ -50,12 +50,17 @@ fn shares(value: &Value, pointers: &[&str]) {
 fn frames_of_two_data_sets_have_all_figures() {
     let folder = tempfile::tempdir().expect("folder");
     let clean = collect(folder.path(), "clean.mcap", &["--seed", "5"]);
-    let fog = collect(folder.path(), "fog.mcap", &["--seed", "6", "--weather", "FoggyNoon"]);
+    // Two episodes, each with a fault of its own.
+    let faults = ["--fault", "noise:0.5,overexposed:1", "--episode", "30"];
+    let other = [&["--seed", "6", "--weather", "FoggyNoon"], &faults[..]].concat();
+    let fog = collect(folder.path(), "fog.mcap", &other);
     let (out, lines) = (folder.path().join("out"), folder.path().join("p.jsonl"));
     let [clean, fog, out_text, lines_text] = [&clean, &fog, &out, &lines].map(|p| text(p));
     let args = ["eval", "frames", "--data", &clean, "--shifted", &fog, "--json", "--out"];
     let args = [&args[..], &[&out_text, "--predictions", &lines_text]].concat();
-    let figures = json(&caril(&args));
+    let done = caril(&args);
+    let figures = json(&done);
+    assert!(stderr(&done).contains("clean against fog: AUROC by plain"), "{}", stderr(&done));
 
     let results = figures["results"].as_array().expect("results");
     assert_eq!(results.len(), 2);

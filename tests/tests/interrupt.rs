@@ -52,7 +52,7 @@ fn until_recorded(path: &Path, bytes: u64, child: &mut Child) {
     let start = Instant::now();
     while std::fs::metadata(path).map_or(0, |m| m.len()) < bytes {
         assert!(child.try_wait().expect("child").is_none(), "it ended before it was interrupted");
-        assert!(start.elapsed() < Duration::from_secs(60), "nothing is recorded");
+        assert!(start.elapsed() < Duration::from_secs(300), "nothing is recorded");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -82,7 +82,8 @@ fn one_ctrl_c_stops_the_car_and_closes_the_recording() {
         let output = child.wait_with_output().expect("ends");
         let said = text(&output.stderr);
         let summary = summary(&output);
-        assert_eq!(output.status.code(), Some(expected_code(&summary)), "{name}: {said}");
+        let code = expected_code(&summary);
+        assert_eq!(output.status.code(), Some(code), "{name}: {said}\n{summary}");
         assert!(said.contains("braking to a stand") && !said.contains("panicked"), "{said}");
         assert_eq!(summary["end"], "stopped", "{summary}");
         assert!(summary["route_completion"].as_f64() < Some(100.0), "in the middle: {summary}");

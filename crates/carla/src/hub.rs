@@ -101,13 +101,9 @@ impl Hub {
         self.has_come(stream);
         while !stop.load(Ordering::Relaxed) {
             match outbox.next() {
-                Some(message) => {
-                    if socket.write_all(&message).is_err() {
-                        break;
-                    }
-                }
+                Some(message) if socket.write_all(&message).is_err() => break,
                 None if outbox.is_closed() || has_left(&socket) => break,
-                None => {}
+                _ => {}
             }
         }
         outbox.close();

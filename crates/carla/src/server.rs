@@ -122,8 +122,7 @@ impl Server {
         )
         .map_err(ServerError::Map)?;
         let (requests, streams) = listen(options.address, options.port)?;
-        let port_of = |l: &TcpListener| l.local_addr().map_or(0, |a| a.port());
-        world.stream_port = port_of(&streams);
+        world.stream_port = streams.local_addr().map_or(0, |a| a.port());
         world.refuse_spawns = options.faults.refuse_spawns;
         let shared = Shared {
             first_frame: world.frame,

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use caril_core::{Config, CorrectionMode, LongitudinalMode, Pacing};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::exit::usage;
+use crate::scenario;
 
 /// The network's backends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BackendArg {
     /// Our allocation-free CPU executor
     Cpu,
@@ -113,7 +115,7 @@ pub struct ControlArgs {
     #[arg(long, default_value = "default", value_name = "NAME|DIR")]
     pub policy: String,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     pub backend: BackendArg,
     /// Correction of uncertain actions [default: calibrated]
     #[arg(long, value_enum)]
@@ -137,12 +139,7 @@ impl ControlArgs {
     pub fn config(&self, scenario: &ScenarioArgs) -> anyhow::Result<Config> {
         let mut config = match &self.config {
             None => Config::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                toml::from_str(&text)
-                    .map_err(|e| usage(format!("configuration {}:\n{e}", path.display())))?
-            }
+            Some(path) => scenario::load_config(path)?,
         };
         if let Some(mode) = self.correction {
             config.correction.mode = mode.into();

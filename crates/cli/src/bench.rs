@@ -27,6 +27,8 @@ pub enum BenchCommand {
     Sim(SimArgs),
     /// Frame out, command back, over ZeroMQ
     Link(LinkArgs),
+    /// Training PilotNet, beside Burn's bare step
+    Train(crate::bench_train::BenchTrainArgs),
 }
 
 /// Options of `bench step`.
@@ -37,7 +39,7 @@ pub struct StepArgs {
     #[arg(long, default_value = "default")]
     policy: String,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
     /// Frames
     #[arg(long, default_value_t = 1000)]
@@ -137,6 +139,7 @@ pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Step(args) => step(args),
         BenchCommand::Sim(args) => sim(args),
         BenchCommand::Link(args) => link(args),
+        BenchCommand::Train(args) => crate::bench_train::run(args),
     }
 }
 

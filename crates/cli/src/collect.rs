@@ -7,19 +7,19 @@ use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PolicyCard, World};
 use caril_link::{ConnectOptions, RemoteWorld};
 use caril_record::{Recorder, RecordingHeader};
 use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
-use caril_sim::{Disturbance, RouteSpec, SimConfig, SimWorld, Weather};
+use caril_sim::{CameraFault, Disturbance, FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use clap::Args;
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::scenario::AnyPolicy;
-use crate::{output, scenario};
+use crate::{earlier, output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
 /// disturbed start and surroundings of its own.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine"
+    after_help = "Examples:\n  caril collect --map town_blocks --frames 8000 --out town.mcap --weather random\n  caril collect --map town_blocks --frames 4000 --out dagger.mcap --dagger weights/mine\n  caril collect --map town_blocks --frames 8000 --out town.mcap --resume   # after an interruption\n  caril collect --map harbour_town --out shifted.mcap --weather FoggyNoon,HardRainNoon --fault blur:0.3,blur:0.6,blur:1"
 )]
 pub struct CollectArgs {
     /// Map: a name from maps/ or an OpenDRIVE file
@@ -34,6 +34,10 @@ pub struct CollectArgs {
     /// Weather by CARLA's preset names, several separated by commas (taken in turn), or `random`
     #[arg(long, default_value = "ClearNoon", value_name = "NAME,…|random")]
     weather: String,
+    /// Faults of the camera, as for `drive`, several separated by commas (taken in turn, with every
+    /// weather; `none` is one too). Given more than once, all lists at the same time
+    #[arg(long = "fault", value_name = "NAME[:SEVERITY],…")]
+    faults: Vec<String>,
     /// Strength of the triangular steering noise, 0–1
     #[arg(long, default_value_t = 0.7)]
     noise: f64,
@@ -52,6 +56,13 @@ pub struct CollectArgs {
     /// Other cars
     #[arg(long, default_value_t = 0, value_name = "N")]
     traffic: u32,
+    /// Surroundings: `random` (others in every episode), or seeds separated by commas (taken in
+    /// turn, with every weather and fault)
+    #[arg(long, default_value = "random", value_name = "random|N,…")]
+    appearance: String,
+    /// Go on after what an interrupted run of the same command left, into F.part2.mcap and so on
+    #[arg(long)]
+    resume: bool,
     /// Seed of routes, starts, noise, weather and surroundings
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -74,11 +85,14 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     if !(0.0..=1.0).contains(&args.noise) || args.every == 0 || args.episode == 0 {
         return Err(usage("--noise must be 0 to 1, --every and --episode at least 1"));
     }
-    let stop = output::stop_on_ctrl_c()?;
+    let command: Vec<String> = std::env::args().collect();
+    let earlier = earlier::find(&args.out, args.resume, &command)?;
+    let out = &earlier.next;
+    let stop = output::stop_on_ctrl_c_saying("closing the recording")?;
     let mut source = Source::open(args)?;
     let control = ControlArgs {
         policy: String::new(),
-        backend: BackendArg::Flex,
+        backend: BackendArg::Cpu,
         correction: Some(CorrectionArg::Off),
         longitudinal: None,
         pacing: None,
@@ -98,8 +112,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     let mut config = control.config(&scenario_args)?;
     config.record.image_every = 1;
     let mut recorder: Option<Recorder> = None;
-    let mut total = CollectSummary::default();
-    let mut episodes = 0;
+    let mut total = CollectSummary {
+        pictures: earlier.pictures,
+        last_id: earlier.last_id,
+        last_time_ns: earlier.last_time_ns,
+        ..CollectSummary::default()
+    };
+    let mut episodes = earlier.episode;
     let bar = output::progress(args.frames, "{bar:32} {pos}/{len} pictures  {per_sec}  {msg}");
     while total.pictures < args.frames && !stop.asked() {
         let seed = CounterRng::new(args.seed, episodes).next_u64() >> 1;
@@ -109,19 +128,19 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
             None => {
                 let header = RecordingHeader {
                     kind: "collect".into(),
-                    command_line: std::env::args().collect(),
+                    command_line: command.clone(),
                     seed: args.seed,
                     config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
                     ..RecordingHeader::new(world.info().clone())
                 };
-                recorder.insert(Recorder::start(&args.out, &header, &config.record)?)
+                recorder.insert(Recorder::start(out, &header, &config.record)?)
             }
         };
         let mut driver: Driver<AnyPolicy> = match &args.dagger {
             None => Driver::Expert,
             Some(name) => {
-                let policy = scenario::load_policy(name, BackendArg::Flex)?;
+                let policy = scenario::load_policy(name, BackendArg::Cpu)?;
                 Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
             }
         };
@@ -153,10 +172,16 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let stats = recorder.map(Recorder::finish);
     eprintln!(
-        "{}: {} pictures of {} frames in {episodes} episodes; expert steer {}{}",
-        args.out.display(),
-        total.pictures,
+        "{}: {} pictures of {} frames in {} episodes{}; expert steer {}{}",
+        out.display(),
+        total.pictures - earlier.pictures,
         total.frames,
+        episodes - earlier.episode,
+        if earlier.pictures > 0 {
+            format!(", after {} pictures that were there", earlier.pictures)
+        } else {
+            String::new()
+        },
         sparkline(&total.histogram),
         if args.dagger.is_some() {
             format!(
@@ -169,7 +194,8 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     );
     if args.json {
         output::print_json(&serde_json::json!({
-            "record": args.out,
+            "record": out,
+            "earlier_pictures": earlier.pictures,
             "pictures": total.pictures,
             "frames": total.frames,
             "episodes": episodes,
@@ -178,14 +204,14 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         }))?;
     }
     if let Some(error) = stats.and_then(|s| s.write_error) {
-        anyhow::bail!("the recording is not whole: {error}: {}", args.out.display());
+        anyhow::bail!("the recording is not whole: {error}: {}", out.display());
     }
     Ok(if total.pictures < args.frames { Exit::Degraded } else { Exit::Ok })
 }
 
 /// Where episodes come from.
 enum Source<'a> {
-    Sim { args: &'a CollectArgs, base: Box<SimConfig>, weathers: Vec<&'a str> },
+    Sim { args: &'a CollectArgs, base: Box<SimConfig>, conditions: Conditions },
     Plant(String),
 }
 
@@ -194,13 +220,9 @@ impl<'a> Source<'a> {
         if let Some(endpoint) = &args.plant {
             return Ok(Self::Plant(endpoint.clone()));
         }
-        let weathers: Vec<&str> =
-            if args.weather == "random" { Vec::new() } else { args.weather.split(',').collect() };
-        for name in &weathers {
-            scenario::weather(name)?;
-        }
+        let conditions = Conditions::of(args)?;
         let base = Box::new(SimConfig::new(Arc::new(scenario::load_map(&args.map)?)));
-        Ok(Self::Sim { args, base, weathers })
+        Ok(Self::Sim { args, base, conditions })
     }
 
     fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
@@ -212,20 +234,19 @@ impl<'a> Source<'a> {
                 };
                 Ok(Box::new(RemoteWorld::connect(endpoint, options)?))
             }
-            Self::Sim { args, base, weathers } => {
+            Self::Sim { args, base, conditions } => {
                 let mut rng = CounterRng::new(seed, 0x636f_6c6c);
-                let weather = match weathers.get(number as usize % weathers.len().max(1)) {
-                    Some(name) => scenario::weather(name)?,
-                    None => Weather::random(&mut rng),
-                };
+                let Episode { weather, faults, appearance } = conditions.episode(number);
+                let weather = weather.unwrap_or_else(|| Weather::random(&mut rng));
                 let config = SimConfig {
                     route: RouteSpec::Random { min_m: 200.0, max_m: 700.0 },
                     seed,
                     weather,
+                    faults,
                     camera: CameraSpec::PAPER,
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
-                    appearance_seed: rng.next_u64() >> 1,
+                    appearance_seed: appearance.unwrap_or(rng.next_u64() >> 1),
                     disturbance: Some(Disturbance::default()),
                     ..SimConfig::clone(base)
                 };
@@ -235,10 +256,147 @@ impl<'a> Source<'a> {
     }
 }
 
+/// What the episodes' pictures are taken under.
+#[derive(Debug)]
+struct Conditions {
+    /// Empty: random.
+    weathers: Vec<Weather>,
+    /// Of every `--fault`, what is taken in turn.
+    faults: Vec<Vec<Option<FaultSpec>>>,
+    /// Seeds of the surroundings; empty: random.
+    appearances: Vec<u64>,
+}
+
+/// What is not random of one episode.
+#[derive(Debug)]
+struct Episode {
+    weather: Option<Weather>,
+    faults: Vec<FaultSpec>,
+    appearance: Option<u64>,
+}
+
+impl Conditions {
+    fn of(args: &CollectArgs) -> anyhow::Result<Self> {
+        let weathers = match args.weather.as_str() {
+            "random" => Vec::new(),
+            names => names.split(',').map(scenario::weather).collect::<anyhow::Result<_>>()?,
+        };
+        let list = |list: &String| list.split(',').map(fault).collect::<anyhow::Result<Vec<_>>>();
+        let faults = args.faults.iter().map(list).collect::<anyhow::Result<_>>()?;
+        let seed = |seed: &str| {
+            seed.parse().map_err(|_| {
+                usage(format!("--appearance must be random or numbers, found {seed:?}"))
+            })
+        };
+        let appearances = match args.appearance.as_str() {
+            "random" => Vec::new(),
+            seeds => seeds.split(',').map(seed).collect::<anyhow::Result<_>>()?,
+        };
+        Ok(Self { weathers, faults, appearances })
+    }
+
+    /// Every combination in turn, the weather changing fastest.
+    fn episode(&self, number: u64) -> Episode {
+        let mut rest = number as usize;
+        let mut next = |len: usize| {
+            let len = len.max(1);
+            let i = rest % len;
+            rest /= len;
+            i
+        };
+        let weather = self.weathers.get(next(self.weathers.len())).copied();
+        let faults =
+            self.faults.iter().filter_map(|l| l.get(next(l.len())).copied().flatten()).collect();
+        let appearance = self.appearances.get(next(self.appearances.len())).copied();
+        Episode { weather, faults, appearance }
+    }
+}
+
+/// A fault of the pictures, or `none`.
+fn fault(text: &str) -> anyhow::Result<Option<FaultSpec>> {
+    if text.trim() == "none" {
+        return Ok(None);
+    }
+    let spec = scenario::fault(text)?;
+    // They say nothing of the picture, and a label would belong to another frame.
+    if matches!(spec.fault, CameraFault::Drop | CameraFault::Delay | CameraFault::Duplicate) {
+        return Err(usage(format!(
+            "--fault {text}: frames that are lost, late or there twice are no pictures to learn from; `caril drive --fault` has them"
+        )));
+    }
+    Ok(Some(spec))
+}
+
 /// The histogram as little bars.
 pub fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let top = (*histogram.iter().max().unwrap_or(&1)).max(1) as f64;
     // By square root: the turns are few and should be seen.
     histogram.iter().map(|n| BARS[((*n as f64 / top).sqrt() * 8.0).round() as usize]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: CollectArgs,
+    }
+
+    fn conditions(more: &[&str]) -> anyhow::Result<Conditions> {
+        let line = [&["collect", "--out", "x.mcap"], more].concat();
+        Conditions::of(&Line::parse_from(line).args)
+    }
+
+    #[test]
+    fn every_combination_comes_in_turn() {
+        let c = conditions(&[
+            "--weather=FoggyNoon,ClearNight",
+            "--fault=blur:0.3,none,blur:1",
+            "--fault=noise:0.2",
+            "--appearance=7,8",
+        ])
+        .unwrap();
+        let said = |number| {
+            let e = c.episode(number);
+            let faults: Vec<String> =
+                e.faults.iter().map(|f| format!("{}:{}", f.fault.name(), f.severity)).collect();
+            format!("{} {} {:?}", e.weather.unwrap().name, faults.join("+"), e.appearance.unwrap())
+        };
+        assert_eq!(said(0), "FoggyNoon blur:0.3+noise:0.2 7");
+        assert_eq!(said(1), "ClearNight blur:0.3+noise:0.2 7");
+        assert_eq!(said(2), "FoggyNoon noise:0.2 7");
+        assert_eq!(said(11), "ClearNight blur:1+noise:0.2 8");
+        assert_eq!(said(12), said(0));
+        let all: std::collections::BTreeSet<String> = (0..12).map(said).collect();
+        assert_eq!(all.len(), 12);
+        // After an interruption, far on.
+        assert_eq!(said(12_000_001), said(1));
+    }
+
+    #[test]
+    fn without_lists_nothing_but_the_weather_is_fixed() {
+        let e = conditions(&[]).unwrap().episode(3);
+        assert_eq!(e.weather.map(|w| w.name), Some("ClearNoon"));
+        assert!(e.faults.is_empty() && e.appearance.is_none());
+        assert!(conditions(&["--weather=random"]).unwrap().episode(3).weather.is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (bad, expected) in [
+            ("--fault=blur:0.3,snow", "expected one of"),
+            ("--fault=blur:7", "from 0 to 1"),
+            ("--fault=delay:0.5", "no pictures to learn from"),
+            ("--weather=ClearNoon,Hail", "no weather Hail"),
+            ("--appearance=1,x", "found \"x\""),
+        ] {
+            let error = conditions(&[bad]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{bad}: {error}");
+        }
+    }
 }

@@ -3,21 +3,26 @@
 
 mod args;
 mod bench;
+mod bench_train;
 mod calibrate;
 mod carla_server;
 mod collect;
 mod correct;
 mod drive;
+mod earlier;
 mod eval;
 mod exit;
 mod import;
 mod inspect;
 mod map;
+mod mine;
 mod output;
+mod replay;
 mod report;
 mod scenario;
 mod sim;
 mod train;
+mod trigger;
 
 use clap::{Parser, Subcommand};
 
@@ -59,9 +64,11 @@ enum Command {
     Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
+    /// Run recorded drives again and say what came out otherwise
+    Replay(replay::ReplayArgs),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
-    /// Measure a stage: step, sim or link
+    /// Measure a stage: step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }
@@ -80,6 +87,7 @@ fn main() -> std::process::ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),
     };

@@ -57,13 +57,21 @@ pub fn print_text(text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// If the signal handler cannot be set.
 pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<StopFlag>> {
+    stop_on_ctrl_c_saying("braking to a stand, then closing the recording")
+}
+
+/// The same, saying what will be done before the end.
+///
+/// # Errors
+/// If the signal handler cannot be set.
+pub fn stop_on_ctrl_c_saying(last: &'static str) -> anyhow::Result<Arc<StopFlag>> {
     let flag = Arc::new(StopFlag::new());
     let asked = Arc::clone(&flag);
     ctrlc::set_handler(move || {
         if asked.asked() {
             eprintln!("stopping at once");
         } else {
-            eprintln!("stopping: braking to a stand, then closing the recording (again: at once)");
+            eprintln!("stopping: {last} (again: at once)");
         }
         asked.ask();
     })?;

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
+use caril_eval::suite::Suite;
 use caril_infer::{CpuPolicy, Options};
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
-use caril_sim::{RouteSpec, SimConfig, SimWorld, Weather};
+use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
 
-/// Folders that may hold `maps/` and `weights/`: here, beside and above the program, and the
-/// source tree that it was built from.
+/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, and
+/// the source tree that it was built from.
 fn roots() -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from(".")];
     if let Ok(program) = std::env::current_exe() {
@@ -28,8 +29,13 @@ fn find(folder: &str, name: &str) -> Option<PathBuf> {
     roots().into_iter().map(|r| r.join(folder).join(name)).find(|p| p.exists())
 }
 
-/// Names of what lies in `maps/` or `weights/`, for error messages.
+/// Names of what lies in `maps/`, `suites/` or `weights/`, for error messages.
 fn known(folder: &str) -> String {
+    names(folder).join(", ")
+}
+
+/// Names of what lies in `maps/`, `suites/` or `weights/`, in order.
+pub fn names(folder: &str) -> Vec<String> {
     let mut names: Vec<String> = roots()
         .iter()
         .find_map(|r| std::fs::read_dir(r.join(folder)).ok())
@@ -40,7 +46,7 @@ fn known(folder: &str) -> String {
         .filter(|n| !n.starts_with('.') && !n.eq_ignore_ascii_case("readme"))
         .collect();
     names.sort();
-    names.join(", ")
+    names
 }
 
 /// Loads a map by name or file.
@@ -55,6 +61,35 @@ pub fn load_map(name: &str) -> anyhow::Result<RoadMap> {
             .ok_or_else(|| usage(format!("no map {name}; there are: {}", known("maps"))))?
     };
     Ok(RoadMap::load(&path)?)
+}
+
+/// Reads a configuration file: any part of config/default.toml. It is not validated.
+///
+/// # Errors
+/// If the file cannot be read or is no configuration.
+pub fn load_config(path: &Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    toml::from_str(&text).map_err(|e| usage(format!("configuration {}:\n{e}", path.display())))
+}
+
+/// Reads a suite by name (from suites/) or file.
+///
+/// # Errors
+/// If there is no such suite or it makes no sense.
+pub fn load_suite(name: &str) -> anyhow::Result<Suite> {
+    let path = if name.ends_with(".toml") || name.contains('/') {
+        PathBuf::from(name)
+    } else {
+        find("suites", &format!("{name}.toml"))
+            .ok_or_else(|| usage(format!("no suite {name}; there are: {}", known("suites"))))?
+    };
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read the suite {}", path.display()))?;
+    let suite: Suite =
+        toml::from_str(&text).map_err(|e| usage(format!("suite {}:\n{e}", path.display())))?;
+    suite.validate().map_err(|e| usage(format!("{}: {e}", path.display())))?;
+    Ok(suite)
 }
 
 /// Every map of the first `maps/` folder that there is, by name.
@@ -106,14 +141,44 @@ pub type AnyPolicy = Box<dyn Policy>;
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
 pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
-    let dir = pack_dir(name)?;
+    open_policy(&pack_dir(name)?, backend, |_| {})
+}
+
+/// Loads a pack with a changed card: another calibration or camera.
+///
+/// # Errors
+/// As [`load_policy`].
+pub fn open_policy(
+    dir: &Path,
+    backend: BackendArg,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<AnyPolicy> {
     let backend = match backend {
-        BackendArg::Cpu => return Ok(Box::new(CpuPolicy::load(&dir, Options::default())?)),
+        BackendArg::Cpu => {
+            return Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?));
+        }
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
     };
-    Ok(Box::new(BurnPolicy::load(&dir, backend)?))
+    let device = backend.device()?;
+    let mut pack = Pack::load(dir, &device)?;
+    change(&mut pack.card);
+    Ok(Box::new(BurnPolicy::new(pack, device)))
+}
+
+/// Folders of all packs in `weights/`.
+pub fn packs() -> Vec<PathBuf> {
+    let mut packs: Vec<PathBuf> = roots()
+        .iter()
+        .filter_map(|r| std::fs::read_dir(r.join("weights")).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.join("card.toml").exists())
+        .collect();
+    packs.sort();
+    packs
 }
 
 /// Weather by name.
@@ -124,6 +189,14 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
     Weather::preset(name).ok_or_else(|| {
         usage(format!("no weather {name}; there are: {}", Weather::names().join(", ")))
     })
+}
+
+/// A fault of the camera by name and severity.
+///
+/// # Errors
+/// If there is no such fault; the message names all.
+pub fn fault(text: &str) -> anyhow::Result<FaultSpec> {
+    caril_sim::parse_fault(text).map_err(|e| usage(format!("fault {text}: {e}")))
 }
 
 /// The embedded world that the options describe.
@@ -139,11 +212,7 @@ pub fn sim_config(
     let route = RouteSpec::parse(&args.route).ok_or_else(|| {
         usage(format!("--route {}: expected default, random or X,Y:X,Y", args.route))
     })?;
-    let faults = args
-        .faults
-        .iter()
-        .map(|text| caril_sim::parse_fault(text).map_err(|e| usage(format!("--fault {text}: {e}"))))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let faults = args.faults.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimConfig {
         route,
         seed: config.drive_loop.seed,

@@ -1,10 +1,11 @@
 //! The controller: correction, longitudinal control, limits and gate in one step.
 
 use caril_core::{
-    Calibration, Command, Config, ConfigError, Correction, Fault, FaultSet, Mode, Prediction,
-    Regime,
+    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, Fault, FaultSet,
+    MEMORY_LAYOUT, Mode, Prediction, Regime,
 };
 
+use crate::memory::Words;
 use crate::{
     CommandGate, CorrectionState, FrameMeta, ImageCheck, LongitudinalInput, Steering, Verdict,
     correct, longitudinal,
@@ -88,6 +89,51 @@ impl Controller {
         Ok(Self { config, calibration, steer_scale, state, gate, correction, target_speed_mps })
     }
 
+    /// What it remembers of the steps so far; `plant_ns` is the caller's.
+    pub fn memory(&self) -> ControllerMemory {
+        let mut words = Words::writer();
+        let mut copy = *self;
+        copy.walk(&mut words);
+        ControllerMemory {
+            layout: MEMORY_LAYOUT,
+            newest_frame_id: self.gate.newest_frame_id(),
+            plant_ns: None,
+            words: words.words(),
+        }
+    }
+
+    /// The same controller with that memory instead of its own; `None` if that is no memory of
+    /// such a controller. Configuration and calibration stay.
+    pub fn remembering(&self, memory: &ControllerMemory) -> Option<Self> {
+        let mut words = Words::reader(memory.words);
+        let mut copy = *self;
+        copy.walk(&mut words);
+        (memory.layout == MEMORY_LAYOUT && words.fit()).then_some(copy)
+    }
+
+    fn walk(&mut self, w: &mut Words) {
+        // Named in full: whatever is added here must be thought of.
+        let Self {
+            config: _,
+            calibration: _,
+            steer_scale: _,
+            state: CorrectionState { engaged },
+            gate,
+            correction,
+            target_speed_mps,
+        } = self;
+        w.bool(engaged);
+        gate.walk(w);
+        let Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
+        w.finite(steer);
+        w.one_of(regime, &Regime::ALL);
+        // Infinite if there is none.
+        w.f32(speed_cap_mps);
+        w.f32(confidence);
+        w.f32(sigma);
+        w.f32(target_speed_mps);
+    }
+
     /// One step with a frame.
     pub fn step(&mut self, input: &StepInput) -> StepOutput {
         let mut faults = input.faults;
@@ -122,6 +168,7 @@ impl Controller {
                 speed_mps: verdict.speed_mps,
                 steer,
                 advisory_speed_mps: input.frame.advisory_speed_mps,
+                nav: input.frame.nav,
                 speed_cap_mps: self.correction.speed_cap_mps.min(self.mode_cap(verdict.mode)),
             },
         );

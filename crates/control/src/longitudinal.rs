@@ -1,6 +1,6 @@
 //! Longitudinal control: a target speed, and throttle or brake towards it.
 
-use caril_core::{LimitsConfig, LongitudinalConfig, LongitudinalMode};
+use caril_core::{LimitsConfig, LongitudinalConfig, LongitudinalMode, NavCommand};
 
 use crate::{STANDSTILL_MPS, bounded};
 
@@ -22,6 +22,8 @@ pub struct LongitudinalInput {
     pub steer: f32,
     /// The navigation's advisory speed, m/s; not finite or negative is unknown.
     pub advisory_speed_mps: f32,
+    /// Where the route goes.
+    pub nav: NavCommand,
     /// Cap because of doubt and of the mode, m/s; infinite if there is none.
     pub speed_cap_mps: f32,
 }
@@ -40,8 +42,9 @@ pub struct Longitudinal {
 /// Throttle and brake for the present speed and steer.
 ///
 /// Mode `paper` is the published one (throttle 0.5 below 15 m/s, no brake); a speed cap lowers
-/// the 15 m/s. Mode `cruise` aims at the lowest of cruise speed, advisory speed, the speed at
-/// which the steer gives `lateral_accel_mps2`, and the cap.
+/// the 15 m/s. Mode `cruise` aims at the lowest of cruise speed, advisory speed, turn speed
+/// (where the route turns left or right), the speed at which the steer gives `lateral_accel_mps2`,
+/// and the cap.
 pub fn longitudinal(
     config: &LongitudinalConfig,
     limits: &LimitsConfig,
@@ -96,7 +99,11 @@ fn target_speed(
     let curvature_1pm = libm::tanf(wheel_rad).abs() / limits.wheelbase_m;
     // Straight on is a division by zero, and infinity is the right answer.
     let bend = libm::sqrtf(config.lateral_accel_mps2 / curvature_1pm);
-    config.cruise_speed_mps.min(advisory).min(bend).min(input.speed_cap_mps).max(0.0)
+    let turn = match input.nav {
+        NavCommand::Left | NavCommand::Right => config.turn_speed_mps,
+        _ => f32::INFINITY,
+    };
+    config.cruise_speed_mps.min(advisory).min(turn).min(bend).min(input.speed_cap_mps).max(0.0)
 }
 
 #[cfg(test)]

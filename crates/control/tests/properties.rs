@@ -3,7 +3,7 @@
 use caril_control::{Controller, FrameMeta, ImageCheck, MAX_DT_S, StepInput, StepOutput};
 use caril_core::{
     Calibration, Config, CorrectionMode, EgoState, Fault, FaultSet, FrameId, LongitudinalMode,
-    Mode, Pose, Prediction,
+    Mode, NavCommand, Pose, Prediction,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -86,6 +86,7 @@ fn step(stand: bool) -> impl Strategy<Value = Step> {
                         dropped,
                         ego,
                         advisory_speed_mps: advisory,
+                        nav: NavCommand::ALL[id as usize % NavCommand::COUNT],
                     },
                     image: ImageCheck { mean_luma: luma, fingerprint: print % 50, malformed },
                     prediction,

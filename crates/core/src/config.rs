@@ -53,6 +53,9 @@ pub struct LongitudinalConfig {
     pub mode: LongitudinalMode,
     /// Target speed where nothing limits it, m/s.
     pub cruise_speed_mps: f32,
+    /// Target speed while the route turns left or right at a junction, from the announcement on,
+    /// m/s. A turn begun late is run wide by the square of the speed.
+    pub turn_speed_mps: f32,
     /// Lateral acceleration that the present steer may cause, m/s².
     pub lateral_accel_mps2: f32,
     /// Comfortable acceleration, m/s².
@@ -72,6 +75,7 @@ impl Default for LongitudinalConfig {
         Self {
             mode: LongitudinalMode::Cruise,
             cruise_speed_mps: 12.0,
+            turn_speed_mps: 4.5,
             lateral_accel_mps2: 2.0,
             accel_mps2: 1.8,
             decel_mps2: 2.5,
@@ -210,7 +214,7 @@ pub struct RecordConfig {
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { image_every: 1, jpeg_quality: 85, lossless: false, image_queue: 8 }
+        Self { image_every: 1, jpeg_quality: 85, lossless: false, image_queue: 48 }
     }
 }
 
@@ -264,6 +268,7 @@ impl Config {
         positive(l.lateral_accel_mps2, "longitudinal.lateral_accel_mps2")?;
         positive(l.accel_mps2, "longitudinal.accel_mps2")?;
         positive(l.decel_mps2, "longitudinal.decel_mps2")?;
+        positive(l.turn_speed_mps, "longitudinal.turn_speed_mps")?;
         positive(l.gain_per_s, "longitudinal.gain_per_s")?;
         positive(l.full_throttle_mps2, "longitudinal.full_throttle_mps2")?;
         positive(l.full_brake_mps2, "longitudinal.full_brake_mps2")?;

@@ -11,6 +11,7 @@
 //! * [`trajectory`]: how far is the path from the expert's?
 //! * [`driving`]: did it arrive, how safely, how smoothly, and did the correction help?
 //! * [`stats`]: how sure is a mean, or a difference between two arms?
+//! * [`suite`]: which drives does a benchmark drive, and what do they say when they are compared?
 //! * [`report`]: reliability diagrams, risk–coverage curves and intervals as SVG.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -19,6 +20,7 @@ pub mod driving;
 mod error;
 pub mod report;
 pub mod stats;
+pub mod suite;
 pub mod trajectory;
 
 pub use error::{Error, Result};

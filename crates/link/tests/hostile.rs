@@ -177,6 +177,22 @@ fn plants_that_answer_wrongly_are_told_apart() {
     drop(plant.join().unwrap());
 }
 
+#[test]
+fn a_plant_that_floods_and_vanishes_does_not_take_the_controller_along() {
+    // With ZeroMQ's own heartbeat libzmq 4.3.4 aborts the process here: full queue, connection
+    // gone, heartbeat's timer.
+    let (endpoint, plant) =
+        fake_plant(welcome(), vec![codec::encode_plain(Kind::Ping, 5).to_vec(); 900]);
+    let mut world = RemoteWorld::connect(&endpoint, ConnectOptions::default()).unwrap();
+    let mut frame = Frame::for_camera(&world.info().camera);
+    let _ = world.observe(&mut frame, 0);
+    let flooded = plant.join().unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    drop(flooded);
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(observe(&mut world, &mut frame).0, Observed::Gone);
+}
+
 /// Observes until something other than a plain `Nothing` is found.
 fn observe(world: &mut RemoteWorld, frame: &mut Frame) -> (Observed, Vec<Fault>, u32) {
     let start = Instant::now();

@@ -156,6 +156,7 @@ fn expert_record(frame: &Frame, truth: &Truth, config: &Config, steer: f32) -> S
             speed_mps: frame.ego.speed_mps,
             steer: 0.0,
             advisory_speed_mps: truth.expert_speed_mps,
+            nav: frame.nav,
             speed_cap_mps: f32::INFINITY,
         },
     );

@@ -1,11 +1,10 @@
-//! A batch: samples drawn, mirrored and augmented, side by side.
+//! A batch: samples side by side.
 
 use burn::prelude::*;
-use caril_core::{CounterRng, InputSpec};
+use caril_core::InputSpec;
 use caril_policy::{BRANCHES, NetInput, branch_of};
 
-use crate::augment::augment;
-use crate::dataset::{Sample, Sampler};
+use crate::dataset::Sample;
 
 /// Samples side by side.
 #[derive(Debug, Clone)]
@@ -14,18 +13,30 @@ pub struct Batch {
     pub input: InputSpec,
     /// RGB rows, one picture after the other.
     pub rgb: Vec<u8>,
+    /// Features of a frozen backbone, one sample after the other, instead of pictures.
+    pub features: Vec<f32>,
     /// Speeds / scale.
     pub speed: Vec<f32>,
     /// Branches.
     pub branch: Vec<usize>,
     /// Expert's normalised steers.
     pub steer: Vec<f32>,
+    /// The steers whose classes are to be learned: the same, but for the paper's label bug.
+    pub class_steer: Vec<f32>,
 }
 
 impl Batch {
     /// An empty batch.
     pub const fn new(input: InputSpec) -> Self {
-        Self { input, rgb: Vec::new(), speed: Vec::new(), branch: Vec::new(), steer: Vec::new() }
+        Self {
+            input,
+            rgb: Vec::new(),
+            features: Vec::new(),
+            speed: Vec::new(),
+            branch: Vec::new(),
+            steer: Vec::new(),
+            class_steer: Vec::new(),
+        }
     }
 
     /// Number of samples.
@@ -41,9 +52,20 @@ impl Batch {
     /// Adds a sample as it is.
     pub fn push(&mut self, sample: &Sample, speed_scale_mps: f32) {
         self.rgb.extend_from_slice(&sample.rgb);
+        self.push_label(sample, false, speed_scale_mps);
+    }
+
+    /// Adds all of a sample but its picture, as it is or in the mirror.
+    pub fn push_label(&mut self, sample: &Sample, mirrored: bool, speed_scale_mps: f32) {
+        let (nav, steer) = if mirrored {
+            (sample.nav.mirrored(), -sample.steer)
+        } else {
+            (sample.nav, sample.steer)
+        };
         self.speed.push(sample.speed_mps / speed_scale_mps);
-        self.branch.push(branch_of(sample.nav));
-        self.steer.push(sample.steer);
+        self.branch.push(branch_of(nav));
+        self.steer.push(steer);
+        self.class_steer.push(steer);
     }
 
     /// On a device.
@@ -64,48 +86,5 @@ impl Batch {
             speed: Tensor::from_data(TensorData::new(self.speed.clone(), [n, 1]), device),
             branch: Tensor::from_data(TensorData::new(branch, [n, BRANCHES]), device),
         }
-    }
-}
-
-/// Where random batches come from: a pure function of (seed, number of the draw).
-#[derive(Debug, Clone)]
-pub struct Source<'a> {
-    /// Training samples.
-    pub samples: &'a [&'a Sample],
-    /// Draws from them.
-    pub sampler: Sampler,
-    /// How the pictures were made.
-    pub input: InputSpec,
-    /// Speeds are divided by this.
-    pub speed_scale_mps: f32,
-    /// Distance of the ground in every row, metres.
-    pub distances_m: Vec<f32>,
-    /// Seed of all draws.
-    pub seed: u64,
-    /// Whether half of the samples are mirrored.
-    pub mirror: bool,
-    /// Whether pictures are changed.
-    pub augment: bool,
-}
-
-impl Source<'_> {
-    /// Draws `first..first + count`.
-    pub fn batch(&self, first: u64, count: usize) -> Batch {
-        let mut batch = Batch::new(self.input);
-        let width = self.input.width as usize;
-        for i in 0..count as u64 {
-            let mut rng = CounterRng::new(self.seed, first + i);
-            let sample = self.samples[self.sampler.draw(&mut rng)];
-            let start = batch.rgb.len();
-            if self.mirror && rng.uniform() < 0.5 {
-                batch.push(&sample.mirrored(width), self.speed_scale_mps);
-            } else {
-                batch.push(sample, self.speed_scale_mps);
-            }
-            if self.augment {
-                augment(&mut batch.rgb[start..], width, &self.distances_m, &mut rng);
-            }
-        }
-        batch
     }
 }

@@ -1,7 +1,6 @@
 //! Samples of drives: pictures at the network's size, speed, command and the expert's steer.
 
-use caril_core::{CounterRng, InputSpec, NavCommand, bin_of};
-use caril_policy::branch_of;
+use caril_core::{InputSpec, NavCommand, bin_of};
 
 /// One frame to learn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,54 +79,6 @@ impl Dataset {
     }
 }
 
-/// Draws training samples so that rare situations are not rare to the learner: the weight of a
-/// sample is one over the square root of how many share its class and branch (a mirrored pair
-/// counts as one), at most eight times that of the commonest.
-#[derive(Debug, Clone)]
-pub struct Sampler {
-    cumulative: Vec<f64>,
-}
-
-impl Sampler {
-    /// Over these samples.
-    pub fn new(samples: &[&Sample]) -> Self {
-        const CLASSES: usize = caril_core::BIN_COUNT;
-        let group = |s: &Sample| {
-            // Right turns are left turns in the mirror.
-            let (class, nav) = match s.nav {
-                NavCommand::Right => (CLASSES - 1 - s.class(), NavCommand::Left),
-                NavCommand::Left => (s.class(), s.nav),
-                nav => (s.class().min(CLASSES - 1 - s.class()), nav),
-            };
-            branch_of(nav) * CLASSES + class
-        };
-        let mut counts = [0usize; caril_policy::BRANCHES * CLASSES];
-        for sample in samples {
-            if let Some(n) = counts.get_mut(group(sample)) {
-                *n += 1;
-            }
-        }
-        let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
-        let mut sum = 0.0;
-        let cumulative = samples
-            .iter()
-            .map(|s| {
-                let count = counts.get(group(s)).copied().unwrap_or(1).max(1);
-                sum += (most / count as f64).sqrt().min(8.0);
-                sum
-            })
-            .collect();
-        Self { cumulative }
-    }
-
-    /// Index of a random sample.
-    pub fn draw(&self, rng: &mut CounterRng) -> usize {
-        let total = self.cumulative.last().copied().unwrap_or(0.0);
-        let at = rng.uniform() * total;
-        self.cumulative.partition_point(|c| *c <= at).min(self.cumulative.len().saturating_sub(1))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,17 +115,5 @@ mod tests {
         let (train, held) = data.split(5);
         assert_eq!((train.len(), held.len()), (3, 3), "few drives still hold one out");
         assert_eq!(data.split(0).1.len(), 0);
-    }
-
-    #[test]
-    fn rare_turns_are_drawn_more_often_than_they_occur() {
-        let straight = sample(0.0, NavCommand::Follow);
-        let turn = sample(0.9, NavCommand::Right);
-        let samples: Vec<&Sample> =
-            std::iter::repeat_n(&straight, 99).chain(std::iter::once(&turn)).collect();
-        let sampler = Sampler::new(&samples);
-        let mut rng = CounterRng::new(1, 1);
-        let turns = (0..10_000).filter(|_| sampler.draw(&mut rng) == 99).count();
-        assert!((600..900).contains(&turns), "8 of 107: {turns}");
     }
 }

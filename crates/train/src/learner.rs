@@ -1,6 +1,7 @@
-//! The training loop: any backbone, deterministic for a seed whatever the number of threads.
+//! The training loop: any backbone, deterministic for a seed whatever the number of threads, and
+//! resumable between any two steps.
 
-use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -10,20 +11,22 @@ use caril_policy::{Net, Pack};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::augment::ground_distances;
-use crate::batch::{Batch, Source};
-use crate::calibrate::{calibrate_predictions, hidden_samples};
-use crate::dataset::{Dataset, Sample, Sampler};
-use crate::evaluate::{Quality, predict, quality};
+use crate::balance::Sampler;
+use crate::calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions, hidden_samples};
+use crate::checkpoint::{Checkpoint, Position, give_up, replace_file};
+use crate::curves;
+use crate::dataset::{Dataset, Sample};
+use crate::error::TrainError;
+use crate::evaluate::{Predicted, Quality, predict, quality};
+use crate::features::{FeatureTable, can_freeze};
+use crate::geometry::View;
+use crate::gradients::{Gradients, is_frozen};
+use crate::identity::identity;
 use crate::loss::Loss;
-use crate::options::{Progress, TrainError, TrainOptions, TrainSummary};
-use crate::params::{AdamW, Slot, flatten, flatten_gradients, learning_rate, unflatten};
-use crate::pilot::{Gradient, Weights};
-
-/// Samples per piece of work. Fixed, so that sums are made in the same order for any number of
-/// threads; small enough for its memory to be used again from piece to piece.
-const CHUNK: usize = 8;
-const AVERAGE_DECAY: f32 = 0.998;
-const CLIP_NORM: f32 = 5.0;
+use crate::optimiser::Adam;
+use crate::options::{Freeze, Progress, TrainEnd, TrainOptions, TrainSummary};
+use crate::params::flatten;
+use crate::source::{Feeder, Source};
 
 /// One pool with a single thread per worker: each worker's matrix products stay on its own core.
 ///
@@ -57,230 +60,374 @@ pub fn fit(
     options: &TrainOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainSummary, TrainError> {
-    check(options)?;
+    check(options, &net)?;
     let (train, held_out) = dataset.split(options.held_out_every);
+    let train = options.balance.keep(train, options.seed);
     if train.is_empty() || (held_out.is_empty() && options.held_out_every != 0) {
         let (train, held_out) = (train.len(), held_out.len());
         return Err(TrainError::TooFewDrives { train, held_out });
     }
+    let class = train.first().map_or(0, |s| s.class());
+    if train.iter().all(|s| s.class() == class) {
+        return Err(TrainError::OneClass { class, frames: train.len() });
+    }
     let pools = worker_pools(options.threads)?;
-    let speed_scale_mps = card.inputs.speed_scale_mps.unwrap_or(1.0);
-    let distances_m = ground_distances(&card.camera, &dataset.input);
-    let hidden = hidden_samples(&held_out, dataset.input.width as usize, &distances_m);
-    let hidden: Vec<&Sample> = hidden.iter().collect();
+    let (values, slots) = flatten(&net);
+    let identity = identity(dataset, &train, &card, &values, options);
+
+    // Where to begin.
+    let found = if options.resume { Checkpoint::load(&options.out)? } else { None };
+    if let Some(found) = &found {
+        found.check(&identity, &options.out)?;
+        progress(Progress::Resumed { step: found.position.step });
+    } else if give_up(&options.out) {
+        progress(Progress::GivenUp);
+    }
+    let measure = Measure::new(&net, &held_out, &card, dataset, &pools, options);
+    if let Some(over) = found.as_ref().filter(|c| c.position.finished) {
+        let mut run = Run::summary(&over.position, options, &train, &held_out)?;
+        run.held_out = measure.of(&Pack::load(&options.out, &Device::flex())?.net).1;
+        return Ok(run);
+    }
+
+    let frozen = |slot: &_| is_frozen(options.freeze, slot);
+    let mut run = Run {
+        adam: Adam::new(&values, &slots, frozen, options.optimiser),
+        values,
+        position: Position { epoch: 1, curves: curves::header(), ..Position::default() },
+        best: None,
+    };
+    if let Some(found) = found {
+        (run.values, run.adam.state, run.position) = (found.values, found.adam, found.position);
+    }
+
+    let features = (options.freeze == Freeze::Backbone)
+        .then(|| FeatureTable::new(&net, &train, &dataset.input, options.augment.mirror, &pools))
+        .flatten();
     let source = Source {
         samples: &train,
-        sampler: Sampler::new(&train),
+        sampler: Sampler::new(&train, options.balance),
         input: dataset.input,
-        speed_scale_mps,
-        distances_m,
+        speed_scale_mps: card.inputs.speed_scale_mps.unwrap_or(1.0),
+        steer_scale: card.steer_scale,
+        distances_m: ground_distances(&card.camera, &dataset.input),
+        view: View::new(card.camera, dataset.input),
         seed: options.seed,
-        mirror: options.mirror,
         augment: options.augment,
+        features: features.as_ref(),
     };
+    let size = (dataset.input.width as usize, dataset.input.height as usize);
+    let engine = Gradients::new(net, slots, size, options.freeze, options.seed);
+    let mut pack = Pack { net: engine.net(&run.values), card };
+    pack.card.training.frames = train.len() as u64;
+
     let per_epoch = (train.len() as u64).div_ceil(options.batch as u64);
     let steps = options.steps.unwrap_or(per_epoch * u64::from(options.epochs));
-    let epochs = steps.div_ceil(per_epoch) as u32;
+    let plan = Plan { per_epoch, steps, epochs: steps.div_ceil(per_epoch) as u32 };
+    let ended = std::thread::scope(|scope| {
+        let (chunk, producers) = (engine.chunk(options.batch), pools.len().div_ceil(8));
+        let todo = run.position.step..steps;
+        let feeder = Feeder::start(scope, &source, todo, (options.batch, chunk), producers);
+        run.all(&plan, &engine, feeder, &pools, &measure, &mut pack, &identity, options, progress)
+    })?;
 
-    let (mut values, slots) = flatten(&net);
-    let mut optimiser = AdamW::new(&values, &slots, options.weight_decay, AVERAGE_DECAY);
-    let mut engine = Gradients::new(net, slots, dataset);
-    let mut pack = Pack { card, net: engine.net(&values) };
-    pack.card.training.frames = train.len() as u64;
-    let mut best: Option<Quality> = None;
-    let mut curves = String::from(CURVES_HEADER);
-    let start = Instant::now();
-    let (mut step, mut busy) = (0, 0.0);
-    for epoch in 1..=epochs {
-        let mut epoch_loss = Mean::default();
-        let mut recent = (Mean::default(), Instant::now());
-        let mut stopped = false;
-        while step < steps.min(per_epoch * u64::from(epoch)) && !stopped {
-            let begin = Instant::now();
-            let lr = learning_rate(options.lr, step, steps);
-            let (loss, gradient) =
-                engine.gradient(&mut values, &source, step, options.batch, &options.loss, &pools);
-            let norm = optimiser.step(&mut values, &gradient, lr, CLIP_NORM);
-            step += 1;
-            if !(loss.is_finite() && norm.is_finite()) {
-                return Err(TrainError::Diverged { step, loss });
-            }
-            epoch_loss.add(loss);
-            recent.0.add(loss);
-            busy += begin.elapsed().as_secs_f64();
-            stopped = options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed));
-            let seconds = recent.1.elapsed().as_secs_f32();
-            if seconds >= 1.0 {
-                let images_per_second = recent.0.count * options.batch as f32 / seconds;
-                let loss = recent.0.mean();
-                progress(Progress::Step { step, steps, loss, lr, images_per_second });
-                recent = (Mean::default(), Instant::now());
-            }
-        }
-        pack.net = engine.net(optimiser.average());
-        let predicted = predict(&pack.net, &held_out, &dataset.input, speed_scale_mps, &pools);
-        let measured = quality(&predicted, &options.loss);
-        let is_best = best.is_none_or(|b| held_out.is_empty() || measured.loss < b.loss);
-        if is_best {
-            best = Some(measured);
-            pack.card.training.epochs = epoch;
-            pack.card.training.held_out_mae = measured.mae;
-            pack.card.training.held_out_accuracy = measured.accuracy;
-            let hidden = predict(&pack.net, &hidden, &dataset.input, speed_scale_mps, &pools);
-            if let Some(fitted) = calibrate_predictions(&predicted, &hidden) {
-                pack.card.calibration = fitted.calibration;
-                pack.card.conformal = Some(fitted.conformal);
-                pack.card.calibrated_on = None;
-            }
-            pack.save(&options.out)?;
-        }
-        let train_loss = epoch_loss.mean();
-        let seconds = start.elapsed().as_secs_f32();
-        curve(&mut curves, epoch, step, seconds, train_loss, &measured);
-        let path = options.out.join("curves.csv");
-        std::fs::write(&path, &curves).map_err(|source| TrainError::Io { source, path })?;
-        progress(Progress::Epoch { epoch, epochs, train_loss, held_out: measured, best: is_best });
-        if stopped {
-            break;
-        }
+    if ended.end != TrainEnd::Stopped {
+        run.position.finished = true;
+        Checkpoint::save(&options.out, &identity, &run.position, &[], &run.adam.state)?;
     }
-    Ok(TrainSummary {
-        pack: options.out.clone(),
-        card: Pack::load_card(&options.out)?,
-        train_frames: train.len(),
-        held_out_frames: held_out.len(),
-        steps: step,
-        held_out: best.unwrap_or_default(),
-        images_per_second: (step * options.batch as u64) as f32 / (busy as f32).max(1e-6),
-        calibrated: held_out.len() >= crate::calibrate::CALIBRATION_FRAMES_MIN,
-    })
-}
-
-fn check(options: &TrainOptions) -> Result<(), TrainError> {
-    let check = |ok: bool, option, expected| {
-        if ok { Ok(()) } else { Err(TrainError::Option { option, expected }) }
+    let mut summary = Run::summary(&run.position, options, &train, &held_out)?;
+    summary.held_out = match run.best {
+        Some(best) => best,
+        // Found before the interruption.
+        None => measure.of(&Pack::load(&options.out, &Device::flex())?.net).1,
     };
-    check((1..=4096).contains(&options.batch), "batch", "1 to 4096")?;
-    check(options.lr.is_finite() && options.lr > 0.0, "lr", "more than 0")?;
-    check(options.weight_decay >= 0.0, "weight decay", "0 or more")?;
-    check(options.epochs > 0 && options.steps != Some(0), "epochs or steps", "more than 0")
+    summary.end = ended.end;
+    let busy = (ended.busy as f32).max(1e-6);
+    summary.images_per_second = (ended.steps * options.batch as u64) as f32 / busy;
+    summary.waited_share = (ended.waited as f32 / busy).min(1.0);
+    Ok(summary)
 }
 
-/// Where gradients come from.
-struct Gradients {
-    net: Net,
-    slots: Vec<Slot>,
-    size: (usize, usize),
+/// How much there is to do.
+struct Plan {
+    per_epoch: u64,
+    steps: u64,
+    epochs: u32,
 }
 
-impl Gradients {
-    fn new(net: Net, slots: Vec<Slot>, dataset: &Dataset) -> Self {
-        let size = (dataset.input.width as usize, dataset.input.height as usize);
-        Self { net, slots, size }
-    }
+/// How the loop ended, and the time it took in this process.
+struct Ended {
+    end: TrainEnd,
+    steps: u64,
+    busy: f64,
+    waited: f64,
+}
 
-    /// The network with these values, for prediction.
-    fn net(&self, values: &[f32]) -> Net {
-        unflatten(self.net.clone(), values, &Device::flex())
-    }
+/// The state between two steps.
+struct Run {
+    values: Vec<f32>,
+    adam: Adam,
+    position: Position,
+    /// Of the pack on disk, if it was measured in this process.
+    best: Option<Quality>,
+}
 
-    /// Mean loss of step `step` and its derivatives.
-    fn gradient(
+impl Run {
+    #[expect(clippy::too_many_arguments, reason = "called once, from `fit`")]
+    fn all(
         &mut self,
-        values: &mut [f32],
-        source: &Source<'_>,
-        step: u64,
-        batch: usize,
-        loss: &Loss,
+        plan: &Plan,
+        engine: &Gradients,
+        mut feeder: Feeder,
         pools: &[ThreadPool],
-    ) -> (f32, Vec<f32>) {
-        let first = step * batch as u64;
-        if !matches!(self.net, Net::PilotNet(_)) {
-            // Their dropout draws from the device's own generator.
-            Device::flex().seed(source.seed.wrapping_add(step));
-            return autodiff_gradient(&self.net, values, &source.batch(first, batch), loss);
-        }
-        let weights = Weights::new(values, &self.slots, self.size.0, self.size.1);
-        let chunks = batch.div_ceil(CHUNK);
-        let mut parts: Vec<Vec<Gradient>> = vec![Vec::new(); pools.len()];
-        std::thread::scope(|scope| {
-            for (worker, (part, pool)) in parts.iter_mut().zip(pools).enumerate() {
-                let weights = weights.clone();
-                scope.spawn(move || {
-                    *part = pool.install(|| {
-                        (worker..chunks)
-                            .step_by(pools.len())
-                            .map(|c| {
-                                let count = CHUNK.min(batch - c * CHUNK);
-                                let chunk = source.batch(first + (c * CHUNK) as u64, count);
-                                weights.gradient(&chunk, loss)
-                            })
-                            .collect()
-                    });
-                });
-            }
-        });
-        // Chunk c is the (c / workers)-th of worker c mod workers: summed in the order of chunks.
-        let mut sum: Option<Gradient> = None;
-        for c in 0..chunks {
-            if let Some(part) = parts.get(c % pools.len()).and_then(|p| p.get(c / pools.len())) {
-                match &mut sum {
-                    Some(sum) => sum.add(part),
-                    None => sum = Some(part.clone()),
+        measure: &Measure<'_>,
+        pack: &mut Pack,
+        identity: &crate::checkpoint::Identity,
+        options: &TrainOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Ended, TrainError> {
+        let before_s = f32::from_bits(self.position.seconds_bits);
+        let start = Instant::now();
+        let (mut made, mut busy) = (0, 0.0);
+        let mut recent = (Mean::default(), Instant::now());
+        let mut end = TrainEnd::Complete;
+        let steps = plan.steps;
+        let save = |run: &Self| {
+            Checkpoint::save(&options.out, identity, &run.position, &run.values, &run.adam.state)
+        };
+        while self.position.epoch <= plan.epochs {
+            let mut losses = Mean {
+                sum: f32::from_bits(self.position.loss_sum_bits),
+                count: self.position.loss_count as f32,
+            };
+            let epoch = self.position.epoch;
+            while self.position.step < steps.min(plan.per_epoch * u64::from(epoch)) {
+                let begin = Instant::now();
+                let step = self.position.step;
+                let lr = options.optimiser.schedule.rate(options.lr, step, steps);
+                let chunks = feeder.next();
+                let (loss, gradient) =
+                    engine.gradient(&mut self.values, &chunks, step, &options.loss, pools);
+                let norm = self.adam.step(&mut self.values, &gradient, lr);
+                self.position.step += 1;
+                if !(loss.is_finite() && norm.is_finite()) {
+                    return Err(TrainError::Diverged { step: step + 1, loss });
+                }
+                losses.add(loss);
+                recent.0.add(loss);
+                made += 1;
+                busy += begin.elapsed().as_secs_f64();
+                self.position.loss_sum_bits = losses.sum.to_bits();
+                self.position.loss_count = losses.count as u32;
+                let seconds = before_s + start.elapsed().as_secs_f32();
+                self.position.seconds_bits = seconds.to_bits();
+                let seconds = recent.1.elapsed().as_secs_f32();
+                if seconds >= 1.0 {
+                    let images_per_second = recent.0.count * options.batch as f32 / seconds;
+                    let (step, loss) = (self.position.step, recent.0.mean());
+                    progress(Progress::Step { step, steps, loss, lr, images_per_second });
+                    recent = (Mean::default(), Instant::now());
+                }
+                let stopped = options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed));
+                let due = options.checkpoint_every != 0
+                    && self.position.step.is_multiple_of(options.checkpoint_every);
+                if stopped || due {
+                    save(self)?;
+                }
+                if stopped {
+                    end = TrainEnd::Stopped;
+                    break;
                 }
             }
+            pack.net = engine.net(&self.adam.state.average);
+            if end == TrainEnd::Stopped {
+                // Who stops in the first epoch gets a pack as well; it is not the checkpoint's
+                // best, so that who goes on gets the same as who never stopped.
+                if self.position.best_epoch == 0 {
+                    let (predicted, measured) = measure.of(&pack.net);
+                    measure.save(pack, epoch, &predicted, &measured, &options.out)?;
+                    self.best = Some(measured);
+                }
+                break;
+            }
+            let (predicted, measured) = measure.of(&pack.net);
+            let best_loss = f32::from_bits(self.position.best_loss_bits);
+            let is_best =
+                self.position.best_epoch == 0 || measured.frames == 0 || measured.loss < best_loss;
+            if is_best {
+                self.best = Some(measured);
+                (self.position.best_epoch, self.position.best_loss_bits) =
+                    (epoch, measured.loss.to_bits());
+                measure.save(pack, epoch, &predicted, &measured, &options.out)?;
+            }
+            let train_loss = losses.mean();
+            let Position { step, curves, .. } = &mut self.position;
+            let seconds = before_s + start.elapsed().as_secs_f32();
+            curves::add(curves, epoch, *step, seconds, train_loss, &measured);
+            replace_file(&options.out.join("curves.csv"), curves.as_bytes())?;
+            replace_file(&options.out.join("curves.svg"), curves::svg(curves).as_bytes())?;
+            let epochs = plan.epochs;
+            progress(Progress::Epoch {
+                epoch,
+                epochs,
+                train_loss,
+                held_out: measured,
+                best: is_best,
+            });
+            (self.position.loss_sum_bits, self.position.loss_count) = (0, 0);
+            self.position.epoch += 1;
+            let idle = epoch - self.position.best_epoch;
+            if epoch < plan.epochs && options.patience.is_some_and(|p| idle >= p) {
+                end = TrainEnd::EarlyStop;
+                break;
+            }
+            if epoch < plan.epochs {
+                save(self)?;
+            }
         }
-        let scale = 1.0 / batch as f32;
-        sum.map_or((f32::NAN, Vec::new()), |sum| {
-            (sum.loss as f32 * scale, weights.flat_gradient(&sum, scale))
+        Ok(Ended { end, steps: made, busy, waited: feeder.waited.as_secs_f64() })
+    }
+
+    fn summary(
+        position: &Position,
+        options: &TrainOptions,
+        train: &[&Sample],
+        held_out: &[&Sample],
+    ) -> Result<TrainSummary, TrainError> {
+        Ok(TrainSummary {
+            pack: options.out.clone(),
+            card: Pack::load_card(&options.out)?,
+            train_frames: train.len(),
+            held_out_frames: held_out.len(),
+            steps: position.step,
+            held_out: Quality::default(),
+            images_per_second: 0.0,
+            calibrated: held_out.len() >= CALIBRATION_FRAMES_MIN,
+            waited_share: 0.0,
+            end: TrainEnd::Complete,
         })
     }
 }
 
-/// By Burn's automatic differentiation: for the backbones that have no pass of their own, and to
-/// check the one that has. Mean loss over the batch and its derivatives; updates the statistics of
-/// batch normalisation in `values`.
-pub fn autodiff_gradient(
-    net: &Net,
-    values: &mut [f32],
-    batch: &Batch,
-    loss: &Loss,
-) -> (f32, Vec<f32>) {
-    let device = Device::flex().autodiff();
-    let net = unflatten(net.clone(), values, &device);
-    let out = net.forward(batch.to_net_input(&device));
-    let get =
-        |t: &Tensor<2>| t.clone().inner().into_data().try_into_vec::<f32>().unwrap_or_default();
-    let (regression, logits) = (get(&out.regression), get(&out.logits));
-    let scale = 1.0 / batch.len() as f32;
-    let (mut sum, mut d_regression, mut d_logits) = (0.0, Vec::new(), Vec::new());
-    let (rows, _) = logits.as_chunks();
-    for ((r, l), steer) in regression.iter().zip(rows).zip(&batch.steer) {
-        let o = loss.of(*r, *l, *steer);
-        sum += o.loss * scale;
-        d_regression.push(o.d_regression * scale);
-        d_logits.extend(o.d_logits.map(|d| d * scale));
-    }
-    // A sum whose derivatives by the outputs are those of the loss.
-    let constant = |values: Vec<f32>, like: &Tensor<2>| {
-        Tensor::<2>::from_data(TensorData::new(values, like.dims()), &device)
-    };
-    let surrogate = (out.regression.clone() * constant(d_regression, &out.regression)).sum()
-        + (out.logits.clone() * constant(d_logits, &out.logits)).sum();
-    let gradients = surrogate.backward();
-    (sum, flatten_gradients(&net, &gradients, values))
+/// Measures networks on held-out drives.
+struct Measure<'a> {
+    held_out: &'a [&'a Sample],
+    /// Some of them with most of the picture hidden, to calibrate doubt on.
+    hidden: Vec<Sample>,
+    dataset: &'a Dataset,
+    speed_scale_mps: f32,
+    pools: &'a [ThreadPool],
+    /// Of the held-out and of the hidden ones, if the backbone is frozen.
+    features: Option<(FeatureTable, FeatureTable)>,
+    loss: Loss,
 }
 
-const CURVES_HEADER: &str = "epoch,step,seconds,train_loss,held_out_loss,mae,mae_straight,\
-                             mae_turn,accuracy,accuracy_within_one\n";
+impl<'a> Measure<'a> {
+    fn new(
+        net: &Net,
+        held_out: &'a [&'a Sample],
+        card: &PolicyCard,
+        dataset: &'a Dataset,
+        pools: &'a [ThreadPool],
+        options: &TrainOptions,
+    ) -> Self {
+        let input = &dataset.input;
+        let distances_m = ground_distances(&card.camera, input);
+        let hidden = hidden_samples(held_out, input.width as usize, &distances_m);
+        let table = |samples: &[&Sample]| FeatureTable::new(net, samples, input, false, pools);
+        let features = match options.freeze {
+            Freeze::Backbone => table(held_out).zip(table(&hidden.iter().collect::<Vec<_>>())),
+            Freeze::None | Freeze::Paper => None,
+        };
+        Self {
+            held_out,
+            hidden,
+            dataset,
+            speed_scale_mps: card.inputs.speed_scale_mps.unwrap_or(1.0),
+            pools,
+            features,
+            loss: options.loss,
+        }
+    }
 
-fn curve(text: &mut String, epoch: u32, step: u64, seconds: f32, train_loss: f32, q: &Quality) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{epoch},{step},{seconds:.1},{train_loss:.5},{:.5},{:.5},{:.5},{:.5},{:.4},{:.4}",
-        q.loss, q.mae, q.mae_straight, q.mae_turn, q.accuracy, q.accuracy_within_one
-    );
+    fn predict(&self, net: &Net, samples: &[&Sample]) -> Vec<Predicted> {
+        predict(net, samples, &self.dataset.input, self.speed_scale_mps, self.pools)
+    }
+
+    fn of(&self, net: &Net) -> (Vec<Predicted>, Quality) {
+        let predicted = match &self.features {
+            Some((features, _)) => features.predict(net, self.held_out),
+            None => self.predict(net, self.held_out),
+        };
+        let measured = quality(&predicted, &self.loss);
+        (predicted, measured)
+    }
+
+    /// Calibrates a pack and saves it.
+    fn save(
+        &self,
+        pack: &mut Pack,
+        epoch: u32,
+        predicted: &[Predicted],
+        measured: &Quality,
+        out: &Path,
+    ) -> Result<(), TrainError> {
+        pack.card.training.epochs = epoch;
+        pack.card.training.held_out_mae = measured.mae;
+        pack.card.training.held_out_accuracy = measured.accuracy;
+        let hidden: Vec<&Sample> = self.hidden.iter().collect();
+        let hidden = match &self.features {
+            Some((_, features)) => features.predict(&pack.net, &hidden),
+            None => self.predict(&pack.net, &hidden),
+        };
+        if let Some(fitted) = calibrate_predictions(predicted, &hidden) {
+            pack.card.calibration = fitted.calibration;
+            pack.card.conformal = Some(fitted.conformal);
+            pack.card.calibrated_on = None;
+        }
+        Ok(pack.save(out)?)
+    }
+}
+
+fn check(options: &TrainOptions, net: &Net) -> Result<(), TrainError> {
+    let check = |ok: bool, option, expected| {
+        if ok { Ok(()) } else { Err(TrainError::Option { option, expected }) }
+    };
+    let adam = &options.optimiser;
+    let augment = &options.augment;
+    check((1..=4096).contains(&options.batch), "batch", "1 to 4096")?;
+    check(options.lr.is_finite() && options.lr > 0.0, "lr", "more than 0")?;
+    check(adam.weight_decay >= 0.0 && adam.heads_l2 >= 0.0, "weight decay", "0 or more")?;
+    check(options.epochs > 0 && options.steps != Some(0), "epochs or steps", "more than 0")?;
+    check(options.patience != Some(0), "patience", "1 or more")?;
+    check(
+        options.patience.is_none() || options.held_out_every != 0,
+        "patience",
+        "left out where no drive is held out",
+    )?;
+    check((0.0..=2.0).contains(&augment.shift_m), "shift", "0 to 2 metres")?;
+    check((0.0..=15.0).contains(&augment.yaw_deg), "yaw", "0 to 15 degrees")?;
+    let displaced = augment.shift_m > 0.0 || augment.yaw_deg > 0.0;
+    check(
+        !augment.label_bug || (augment.mirror && !displaced),
+        "label bug",
+        "with mirrored samples (--mirror) and without shift and yaw, as in the paper",
+    )?;
+    check(
+        options.freeze != Freeze::Backbone || can_freeze(net),
+        "freeze",
+        "for efficientnet-lite0 or resnet50",
+    )?;
+    check(
+        options.freeze != Freeze::Backbone || !(augment.picture || displaced),
+        "freeze",
+        "without changes to pictures: their features are computed once",
+    )?;
+    check(
+        options.freeze != Freeze::Paper || matches!(net, Net::ResNet50(_)),
+        "the paper's freezing",
+        "for resnet50",
+    )
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -301,131 +448,4 @@ impl Mean {
 }
 
 #[cfg(test)]
-mod tests {
-    use caril_core::{CameraSpec, InputSpec};
-    use caril_policy::Architecture;
-
-    use super::*;
-    use crate::dataset::Drive;
-    use crate::synthetic::synthetic;
-
-    fn tiny() -> InputSpec {
-        InputSpec { width: 44, height: 20, ..Architecture::PilotNet.default_input() }
-    }
-
-    #[test]
-    fn written_out_gradient_agrees_with_automatic_differentiation() {
-        let data = synthetic(tiny(), 1, 24, 1);
-        let net = Net::new(Architecture::PilotNet, &tiny(), 7, &Device::flex());
-        let (values, slots) = flatten(&net);
-        let (samples, _) = data.split(0);
-        let source = Source {
-            samples: &samples,
-            sampler: Sampler::new(&samples),
-            input: tiny(),
-            speed_scale_mps: 15.0,
-            distances_m: vec![9.0; 20],
-            seed: 3,
-            mirror: true,
-            augment: true,
-        };
-        let pools = worker_pools(2).unwrap();
-        for loss in [Loss::default(), Loss::Paper] {
-            let (want_loss, want) =
-                autodiff_gradient(&net, &mut values.clone(), &source.batch(48, 24), &loss);
-            let mut ours = Gradients::new(net.clone(), slots.clone(), &data);
-            let (got_loss, got) = ours.gradient(&mut values.clone(), &source, 2, 24, &loss, &pools);
-            assert!((want_loss - got_loss).abs() < 1e-5, "{want_loss} {got_loss}");
-            for slot in &slots {
-                let (want, got) = (slot.of(&want), slot.of(&got));
-                let norm = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
-                let apart: Vec<f32> = want.iter().zip(got).map(|(a, b)| a - b).collect();
-                assert!(norm(want) > 1e-6, "{slot:?}");
-                assert!(norm(&apart) < 1e-4 * norm(want), "{slot:?} {}", norm(&apart));
-            }
-        }
-    }
-
-    fn options(dir: &std::path::Path) -> TrainOptions {
-        TrainOptions {
-            out: dir.to_path_buf(),
-            steps: Some(6),
-            batch: 40,
-            held_out_every: 2,
-            threads: 2,
-            ..TrainOptions::default()
-        }
-    }
-
-    fn train(options: &TrainOptions, data: &Dataset) -> Result<TrainSummary, TrainError> {
-        let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
-        card.input = data.input;
-        let net = Net::new(Architecture::PilotNet, &data.input, options.seed, &Device::flex());
-        fit(data, card, net, options, &mut |_| {})
-    }
-
-    #[test]
-    fn same_seed_same_weights_whatever_the_threads() {
-        let data = synthetic(tiny(), 2, 60, 1);
-        let hash = |threads, seed| {
-            let dir = tempfile::tempdir().unwrap();
-            let options = TrainOptions { threads, seed, ..options(dir.path()) };
-            train(&options, &data).unwrap().card.weights_sha256
-        };
-        let one = hash(1, 1);
-        assert_eq!(hash(1, 1), one);
-        assert_eq!(hash(3, 1), one);
-        assert_ne!(hash(1, 2), one);
-    }
-
-    #[test]
-    fn overfits_32_samples_and_calibrates() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut data = synthetic(tiny(), 1, 32, 1);
-        let again = Drive { samples: [&*data.drives[0].samples; 2].concat() };
-        data.drives.push(again);
-        let options = TrainOptions {
-            steps: Some(400),
-            batch: 32,
-            augment: false,
-            lr: 2e-3,
-            ..options(dir.path())
-        };
-        let mut epochs = 0;
-        let mut card = PolicyCard::new("tiny", Architecture::PilotNet, &CameraSpec::PAPER);
-        card.input = data.input;
-        let net = Net::new(Architecture::PilotNet, &data.input, 1, &Device::flex());
-        let summary = fit(&data, card, net, &options, &mut |p| {
-            epochs += u32::from(matches!(p, Progress::Epoch { .. }));
-        })
-        .unwrap();
-        assert_eq!(epochs, 400, "32 samples are one step an epoch");
-        assert!(summary.held_out.mae < 0.03, "{:?}", summary.held_out);
-        assert!(summary.held_out.accuracy_within_one > 0.95, "{:?}", summary.held_out);
-        assert!(summary.calibrated && summary.card.calibration.regression_sigma < 0.05);
-        let curves = std::fs::read_to_string(dir.path().join("curves.csv")).unwrap();
-        assert_eq!(curves.lines().count(), 401);
-        Pack::load(dir.path(), &Device::flex()).unwrap();
-    }
-
-    #[test]
-    fn divergence_is_an_error_and_leaves_no_pack() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut data = synthetic(tiny(), 2, 60, 1);
-        data.drives[0].samples.iter_mut().for_each(|s| s.speed_mps = f32::NAN);
-        let error = train(&options(dir.path()), &data).unwrap_err();
-        assert!(matches!(error, TrainError::Diverged { step: 1, .. }), "{error}");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn too_little_data_or_nonsense_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let one = synthetic(tiny(), 1, 60, 1);
-        let error = train(&options(dir.path()), &one).unwrap_err();
-        assert!(matches!(error, TrainError::TooFewDrives { train: 60, held_out: 0 }), "{error}");
-        let two = synthetic(tiny(), 2, 60, 1);
-        let bad = TrainOptions { lr: f32::NAN, ..options(dir.path()) };
-        assert!(matches!(train(&bad, &two), Err(TrainError::Option { option: "lr", .. })));
-    }
-}
+mod tests;

@@ -39,11 +39,23 @@ pub struct LossOutput {
 impl Loss {
     /// Of one prediction against the expert's normalised steer.
     pub fn of(&self, regression: f32, logits: [f32; BIN_COUNT], steer: f32) -> LossOutput {
+        self.of_targets(regression, logits, steer, steer)
+    }
+
+    /// The same where the class target is that of another steer, as in the paper's mirrored
+    /// pictures.
+    pub fn of_targets(
+        &self,
+        regression: f32,
+        logits: [f32; BIN_COUNT],
+        steer: f32,
+        class_steer: f32,
+    ) -> LossOutput {
         let probs = softmax(logits);
         let error = regression - steer;
         let (regression_loss, d_regression, weight, target) = match *self {
             Self::Huber { beta, class_weight, smear_bins } => {
-                let target = smeared(steer, smear_bins);
+                let target = smeared(class_steer, smear_bins);
                 let (loss, d) = if error.abs() < beta {
                     (0.5 * error * error / beta, error / beta)
                 } else {
@@ -53,7 +65,7 @@ impl Loss {
             }
             Self::Paper => {
                 let mut target = [0.0; BIN_COUNT];
-                if let Some(t) = bin_of(steer).and_then(|k| target.get_mut(k)) {
+                if let Some(t) = bin_of(class_steer).and_then(|k| target.get_mut(k)) {
                     *t = 1.0;
                 }
                 (0.5 * error * error, error, 0.5, target)

@@ -8,6 +8,8 @@ use caril_policy::Net;
 /// One tensor within the flat vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
+    /// Path of the tensor's field in the network.
+    pub name: String,
     /// First value.
     pub start: usize,
     /// Shape.
@@ -28,7 +30,7 @@ impl Slot {
 
 /// All values of a network in the order of its fields, and where each tensor is.
 pub fn flatten(net: &Net) -> (Vec<f32>, Vec<Slot>) {
-    let mut visitor = Flatten { values: Vec::new(), slots: Vec::new() };
+    let mut visitor = Flatten { values: Vec::new(), slots: Vec::new(), path: Vec::new() };
     net.visit(&mut visitor);
     (visitor.values, visitor.slots)
 }
@@ -51,12 +53,22 @@ pub fn flatten_gradients(net: &Net, gradients: &Gradients, values: &mut [f32]) -
 struct Flatten {
     values: Vec<f32>,
     slots: Vec<Slot>,
+    path: Vec<String>,
 }
 
 impl ModuleVisitor for Flatten {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
-        self.slots.push(Slot { start: self.values.len(), dims: value.dims().to_vec() });
+        let (name, start) = (self.path.join("."), self.values.len());
+        self.slots.push(Slot { name, start, dims: value.dims().to_vec() });
         let data = value.into_data();
         self.values.extend(data.iter::<f32>());
     }
@@ -98,77 +110,4 @@ impl ModuleVisitor for FlattenGradients<'_> {
             self.flat.push(0.0);
         }
     }
-}
-
-/// Adam with decoupled weight decay and an exponential moving average of the values.
-#[derive(Debug, Clone)]
-pub struct AdamW {
-    first: Vec<f32>,
-    second: Vec<f32>,
-    average: Vec<f32>,
-    decays: Vec<bool>,
-    step: u64,
-    weight_decay: f32,
-    average_decay: f32,
-}
-
-impl AdamW {
-    /// For values laid out by `slots`; only matrices and kernels decay.
-    pub fn new(values: &[f32], slots: &[Slot], weight_decay: f32, average_decay: f32) -> Self {
-        let decays =
-            slots.iter().flat_map(|s| std::iter::repeat_n(s.dims.len() > 1, s.len())).collect();
-        Self {
-            first: vec![0.0; values.len()],
-            second: vec![0.0; values.len()],
-            average: values.to_vec(),
-            decays,
-            step: 0,
-            weight_decay,
-            average_decay,
-        }
-    }
-
-    /// One step against `gradient`, which is scaled down to `clip_norm` first if it is longer.
-    /// Returns the norm before that.
-    pub fn step(&mut self, values: &mut [f32], gradient: &[f32], lr: f32, clip_norm: f32) -> f32 {
-        const BETA: (f32, f32) = (0.9, 0.99);
-        self.step += 1;
-        let square: f64 = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
-        let norm = square.sqrt() as f32;
-        let scale = if norm > clip_norm { clip_norm / norm } else { 1.0 };
-        let t = self.step as f64;
-        let correct = |beta: f32| (1.0 - libm::pow(f64::from(beta), t)) as f32;
-        let (c1, c2) = (correct(BETA.0), correct(BETA.1));
-        // A young average forgets faster, or it would remember the random start.
-        let keep = self.average_decay.min((1.0 + self.step as f32) / (10.0 + self.step as f32));
-        let moments = self.first.iter_mut().zip(&mut self.second).zip(&mut self.average);
-        for (((value, g), ((m, v), average)), decays) in
-            values.iter_mut().zip(gradient).zip(moments).zip(&self.decays)
-        {
-            let g = g * scale;
-            *m += (1.0 - BETA.0) * (g - *m);
-            *v += (1.0 - BETA.1) * (g * g - *v);
-            let decay = if *decays { self.weight_decay } else { 0.0 };
-            *value -= lr * ((*m / c1) / ((*v / c2).sqrt() + 1e-8) + decay * *value);
-            *average += (1.0 - keep) * (*value - *average);
-        }
-        norm
-    }
-
-    /// Moving average of the values: what is evaluated and saved.
-    pub fn average(&self) -> &[f32] {
-        &self.average
-    }
-}
-
-/// Learning rate at `step` of `steps`: linear warm-up over 5 % of them (at most 300), then a
-/// cosine to a hundredth.
-pub fn learning_rate(peak: f32, step: u64, steps: u64) -> f32 {
-    let warm_up = (steps / 20).clamp(1, 300);
-    if step < warm_up {
-        return peak * (step + 1) as f32 / warm_up as f32;
-    }
-    let x = (step - warm_up) as f64 / (steps.saturating_sub(warm_up)).max(1) as f64;
-    let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * x.min(1.0)));
-    peak * (0.01 + 0.99 * cosine as f32)
 }

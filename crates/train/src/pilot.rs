@@ -163,8 +163,9 @@ impl Weights {
         let mut sum = 0.0;
         let (mut d_regression, mut d_logits) = (Vec::with_capacity(n), Vec::new());
         let (rows, _) = logits.as_chunks::<BIN_COUNT>();
-        for ((r, l), steer) in regression.iter().zip(rows).zip(&chunk.steer) {
-            let out = loss.of(*r, *l, *steer);
+        let targets = chunk.steer.iter().zip(&chunk.class_steer);
+        for ((r, l), (steer, class)) in regression.iter().zip(rows).zip(targets) {
+            let out = loss.of_targets(*r, *l, *steer, *class);
             sum += f64::from(out.loss);
             d_regression.push(out.d_regression);
             d_logits.extend(out.d_logits);

@@ -11,22 +11,35 @@ use crate::calibrate::{
     CALIBRATION_FRAMES_MIN, RISK_BUDGET, calibrate_predictions, hidden_samples,
 };
 use crate::dataset::{Dataset, Sample};
+use crate::error::TrainError;
 use crate::evaluate::{Predicted, Quality, predict, quality};
 use crate::learner::{fit, worker_pools};
-use crate::options::{Progress, TrainError, TrainOptions, TrainSummary};
+use crate::options::{Progress, TrainOptions, TrainSummary};
 
 /// The card that training with these options starts from: of the pack to go on from, or a new
 /// one. It says how a data set's pictures have to be made.
 ///
 /// # Errors
 /// [`TrainError::Pack`] if the pack to go on from does not load; [`TrainError::Option`] if the
-/// steer scale makes no sense.
+/// steer scale makes no sense or published weights are asked for that there are none of.
 pub fn starting_card(
     options: &TrainOptions,
     camera: &CameraSpec,
 ) -> Result<PolicyCard, TrainError> {
-    if let Some(dir) = &options.resume {
-        return Ok(Pack::load_card(dir)?);
+    if let Some(dir) = &options.from {
+        let card = Pack::load_card(dir)?;
+        if card.architecture != options.architecture.name() {
+            return Err(TrainError::Architecture {
+                expected: options.architecture.name(),
+                found: card.architecture,
+                path: dir.clone(),
+            });
+        }
+        return Ok(card);
+    }
+    if options.init.is_some() && options.architecture == Architecture::PilotNet {
+        let expected = "left out for pilotnet, of which there are no published weights";
+        return Err(TrainError::Option { option: "init", expected });
     }
     if !(options.steer_scale > 0.0 && options.steer_scale <= 1.0) {
         return Err(TrainError::Option { option: "steer scale", expected: "above 0, at most 1" });
@@ -52,7 +65,7 @@ pub fn train_on(
         return Err(TrainError::NoData);
     }
     let device = Device::flex();
-    let net = match (&options.resume, &options.init) {
+    let net = match (&options.from, &options.init) {
         (Some(dir), _) => Pack::load(dir, &device)?.net,
         (None, init) => {
             let architecture = Architecture::from_name(&card.architecture).unwrap_or_default();

@@ -117,6 +117,6 @@ mod tests {
         p[0] = 90.0;
         assert_eq!(nearest(&p).name, "HardRainNoon");
         assert_eq!(nearest(&[-1.0; 14]).name, "ClearNoon");
-        assert_eq!(nearest(&[f32::MAX; 14]).name.len() > 3, true);
+        assert!(nearest(&[f32::MAX; 14]).name.len() > 3);
     }
 }

@@ -1,5 +1,7 @@
-//! `caril eval`: measure a pack on recorded frames, and a driven path against a reference.
+//! `caril eval`: measure a pack on recorded frames or in closed loop, and a driven path against a
+//! reference.
 
+mod drive;
 mod frames;
 mod trajectory;
 
@@ -12,6 +14,8 @@ use crate::exit::Exit;
 pub enum EvalCommand {
     /// Measure packs on recorded frames: are they right, and do they know when they are not?
     Frames(frames::FramesArgs),
+    /// Drive a suite in closed loop with several arms and compare them pair by pair
+    Drive(drive::DriveArgs),
     /// Measure a driven path against a reference
     Trajectory(trajectory::TrajectoryArgs),
 }
@@ -23,6 +27,7 @@ pub enum EvalCommand {
 pub fn run(command: &EvalCommand) -> anyhow::Result<Exit> {
     match command {
         EvalCommand::Frames(args) => frames::run(args),
+        EvalCommand::Drive(args) => drive::run(args),
         EvalCommand::Trajectory(args) => trajectory::run(args),
     }
 }

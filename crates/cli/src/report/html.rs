@@ -51,17 +51,20 @@ pub(crate) fn signed(value: f64) -> String {
     if value.is_finite() && value >= 0.0005 { format!("+{text}") } else { text }
 }
 
-/// A JPEG as a data URI, made smaller if it is large; `None` if it is no picture.
-pub(crate) fn picture_uri(jpeg: &[u8]) -> Option<String> {
-    if !jpeg.starts_with(&[0xff, 0xd8]) {
+/// A JPEG or PNG as a JPEG's data URI, made smaller if it is large; `None` if it is no picture.
+pub(crate) fn picture_uri(picture: &[u8]) -> Option<String> {
+    let is_jpeg = picture.starts_with(&[0xff, 0xd8]);
+    if !is_jpeg && !picture.starts_with(b"\x89PNG") {
         return None;
     }
-    let small = if jpeg.len() > PICTURE_BYTES { Some(smaller(jpeg)?) } else { None };
-    Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(small.as_deref().unwrap_or(jpeg))))
+    let small =
+        if !is_jpeg || picture.len() > PICTURE_BYTES { Some(smaller(picture)?) } else { None };
+    let jpeg = small.as_deref().unwrap_or(picture);
+    Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }
 
-fn smaller(jpeg: &[u8]) -> Option<Vec<u8>> {
-    let picture = image::load_from_memory_with_format(jpeg, image::ImageFormat::Jpeg).ok()?;
+fn smaller(picture: &[u8]) -> Option<Vec<u8>> {
+    let picture = image::load_from_memory(picture).ok()?;
     let rgb = picture.thumbnail(PICTURE_SIDE, PICTURE_SIDE).to_rgb8();
     let mut out = Vec::new();
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 80);

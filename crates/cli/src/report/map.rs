@@ -7,7 +7,7 @@ use super::ReportInput;
 use super::html::escape;
 
 /// Shades of a quantity along the path, from harmless to bad.
-const LEVELS: usize = 7;
+pub(super) const LEVELS: usize = 7;
 /// Most points of the path.
 const POINTS: usize = 2000;
 /// Most bytes of the drawn road; it gets coarser until it fits.
@@ -16,16 +16,16 @@ const ROAD_BYTES: usize = 500_000;
 const JUMP_M: f64 = 25.0;
 
 /// The part of the world that is shown.
-struct View {
-    x_m: f64,
-    y_m: f64,
-    width_m: f64,
-    height_m: f64,
+pub(super) struct View {
+    pub x_m: f64,
+    pub y_m: f64,
+    pub width_m: f64,
+    pub height_m: f64,
 }
 
 impl View {
     /// Around all points, with a margin, neither too flat nor too tall.
-    fn around(points: impl Iterator<Item = (f64, f64)>) -> Option<Self> {
+    pub fn around(points: impl Iterator<Item = (f64, f64)>) -> Option<Self> {
         let mut low = (f64::INFINITY, f64::INFINITY);
         let mut high = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         for (x, y) in points.filter(|p| on_earth(*p)) {
@@ -49,7 +49,7 @@ impl View {
     }
 
     /// SVG path data, broken where two points are farther apart than `jump_m`.
-    fn polyline(&self, jump_m: f64, points: impl Iterator<Item = (f64, f64)>) -> String {
+    pub fn polyline(&self, jump_m: f64, points: impl Iterator<Item = (f64, f64)>) -> String {
         let mut d = String::new();
         let mut last: Option<(f64, f64)> = None;
         for (x, y) in points {
@@ -88,7 +88,7 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     let line = view.polyline(f64::INFINITY, route().filter(|p| on_earth(*p)));
     let defs = format!(
         "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>\
-         <g id=\"world\">{roads}<path class=\"route\" d=\"{line}\"/></g></defs></svg>"
+         <g id=\"world\" class=\"roads\">{roads}<path class=\"route\" d=\"{line}\"/></g></defs></svg>"
     );
     let mut pins = String::new();
     let start = route().find(|p| on_earth(*p)).or_else(|| driven().find(|p| on_earth(*p)));
@@ -134,7 +134,7 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     )
 }
 
-fn level(v: f64) -> usize {
+pub(super) fn level(v: f64) -> usize {
     (v.max(0.0) as usize).min(LEVELS - 1)
 }
 
@@ -193,7 +193,7 @@ fn draw(
 }
 
 /// Surfaces and marks of the roads in view.
-fn roads(map: &RoadMap, view: &View) -> String {
+pub(super) fn roads(map: &RoadMap, view: &View) -> String {
     let size = view.width_m.max(view.height_m);
     let mut step = (size / 300.0).clamp(1.0, 20.0);
     loop {

@@ -15,6 +15,7 @@ pub(crate) mod style;
 mod tests;
 mod timeline;
 mod timing;
+pub(crate) mod tracks;
 
 use std::path::Path;
 
@@ -83,6 +84,14 @@ fn shown_moments<'a>(input: &ReportInput<'a>) -> Vec<&'a StepRecord> {
         .take(MOMENTS)
         .collect();
     if pictured.is_empty() { moments_of(input.steps, MOMENTS) } else { pictured }
+}
+
+/// What the controller thought during one drive of several on a page: the time line and the least
+/// confident moments, numbered from `first`.
+pub(crate) fn thoughts(input: &ReportInput<'_>, first: usize) -> String {
+    let axis = TimeAxis::of(input.steps, &[]);
+    let cards = moments::cards(input, &shown_moments(input), first);
+    timeline::section(input, &axis) + &cards
 }
 
 /// Writes the report to the file `out`.

@@ -13,13 +13,16 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
     if moments.is_empty() {
         return String::new();
     }
+    let cards = cards(input, moments, 1);
+    format!("<section id=\"moments\"><h2>Least confident moments</h2>{cards}</section>\n")
+}
+
+/// The moments' cards, numbered from `first`.
+pub(super) fn cards(input: &ReportInput<'_>, moments: &[&StepRecord], first: usize) -> String {
     let full = dial_range(moments);
     let cards: String =
-        moments.iter().enumerate().map(|(i, s)| card(input, i + 1, s, full)).collect();
-    format!(
-        "<section id=\"moments\"><h2>Least confident moments</h2>\
-         <div class=\"moments\">{cards}</div></section>\n"
-    )
+        moments.iter().enumerate().map(|(i, s)| card(input, first + i, s, full)).collect();
+    format!("<div class=\"moments\">{cards}</div>")
 }
 
 fn card(input: &ReportInput<'_>, number: usize, step: &StepRecord, full: f64) -> String {
@@ -128,8 +131,14 @@ fn dial(step: &StepRecord, full: f64) -> String {
     )
 }
 
+/// A probability with two digits of what it lacks to 1: thresholds may well be 0.9996.
+fn sure(p: f32) -> String {
+    let lacking = (1.0 - f64::from(p)).clamp(1e-6, 1.0);
+    num(p.into(), (1.0 - lacking.log10()).ceil().clamp(2.0, 6.0) as usize)
+}
+
 fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
-    let confidence = num(step.correction.confidence.into(), 2);
+    let confidence = sure(step.correction.confidence);
     let mut text = match step.correction.regime {
         Regime::Kept => format!("With a confidence of {confidence} the network’s steer was kept."),
         Regime::PaperBinMean => format!(
@@ -149,7 +158,7 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
             let enter = card.map(|c| c.calibration.mass_enter);
             let below = match enter {
                 Some(e) if step.correction.confidence < e => {
-                    format!(", below the {} at which doubt begins", num(e.into(), 2))
+                    format!(", below the {} at which doubt begins", sure(e))
                 }
                 Some(_) => ", not yet high enough to let go".to_owned(),
                 None => String::new(),

@@ -1,7 +1,7 @@
 //! Tests of the gate's own part: what becomes of steer and pedals in each mode.
 
 use super::*;
-use caril_core::{EgoState, Fault};
+use caril_core::{EgoState, Fault, NavCommand};
 
 const OK: ImageCheck = ImageCheck { mean_luma: 100.0, fingerprint: 1, malformed: false };
 
@@ -24,6 +24,7 @@ impl Drive {
             dropped: 0,
             ego: EgoState::default(),
             advisory_speed_mps: f32::NAN,
+            nav: NavCommand::Follow,
         }
     }
 

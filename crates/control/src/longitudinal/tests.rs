@@ -7,6 +7,7 @@ const FREE: LongitudinalInput = LongitudinalInput {
     speed_mps: 0.0,
     steer: 0.0,
     advisory_speed_mps: f32::NAN,
+    nav: NavCommand::Follow,
     speed_cap_mps: f32::INFINITY,
 };
 
@@ -47,6 +48,11 @@ fn target_is_the_lowest_of_all() {
     assert_eq!(target(LongitudinalInput { advisory_speed_mps: 0.0, ..FREE }), 0.0);
     for unknown in [-1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         assert_eq!(target(LongitudinalInput { advisory_speed_mps: unknown, ..FREE }), 12.0);
+    }
+    for (nav, speed_mps) in
+        [(NavCommand::Left, 4.5), (NavCommand::Right, 4.5), (NavCommand::Straight, 12.0)]
+    {
+        assert_eq!(target(LongitudinalInput { nav, ..FREE }), speed_mps);
     }
     assert_eq!(target(LongitudinalInput { speed_cap_mps: 3.5, ..FREE }), 3.5);
     assert_eq!(target(LongitudinalInput { speed_cap_mps: -1.0, ..FREE }), 0.0);
@@ -112,7 +118,8 @@ proptest! {
 
     #[test]
     fn pedals_are_in_range_and_never_both(
-        speed in -100.0_f32..100.0, steer in -1.0_f32..=1.0, advisory: u32, cap: u32, paper: bool,
+        speed in -100.0_f32..100.0, steer in -1.0_f32..=1.0, advisory: u32, cap: u32,
+        nav in 0_u8..7, paper: bool,
     ) {
         let mode = if paper { LongitudinalMode::Paper } else { LongitudinalMode::Cruise };
         let c = LongitudinalConfig { mode, ..LongitudinalConfig::default() };
@@ -120,6 +127,7 @@ proptest! {
             speed_mps: speed,
             steer,
             advisory_speed_mps: f32::from_bits(advisory),
+            nav: NavCommand::from_code(nav).unwrap_or_default(),
             speed_cap_mps: f32::from_bits(cap),
         };
         let out = longitudinal(&c, &LimitsConfig::default(), &input);

@@ -17,6 +17,7 @@ fn meta(id: u64, speed_mps: f32) -> FrameMeta {
         dropped: 0,
         ego: EgoState { speed_mps, ..EgoState::default() },
         advisory_speed_mps: f32::NAN,
+        nav: NavCommand::Follow,
     }
 }
 
@@ -167,9 +168,11 @@ fn frozen_after_equal_pictures_while_moving_until_another_picture() {
 #[test]
 fn meta_of_a_frame_is_what_the_frame_says() {
     let mut frame = Frame::for_camera(&caril_core::CameraSpec::PAPER);
-    let want = FrameMeta { dropped: 3, advisory_speed_mps: 8.0, ..meta(12, 4.0) };
+    let want =
+        FrameMeta { dropped: 3, advisory_speed_mps: 8.0, nav: NavCommand::Left, ..meta(12, 4.0) };
     (frame.id, frame.sim_time_ns, frame.received_ns) =
         (want.id, want.sim_time_ns, want.received_ns);
     (frame.ego, frame.advisory_speed_mps) = (want.ego, want.advisory_speed_mps);
+    frame.nav = want.nav;
     assert_eq!(FrameMeta::of(&frame, 3), want);
 }

@@ -58,12 +58,22 @@ impl EfficientNetLite0 {
 
     /// `image`: `[batch, 3, height, width]`.
     pub fn forward(&self, image: Tensor<4>) -> NetOutput {
+        self.heads(self.features(image))
+    }
+
+    /// From the image to the pooled features, `[batch, 1280]`.
+    pub fn features(&self, image: Tensor<4>) -> Tensor<2> {
         let mut x = relu6(self.bn0.forward(self.conv_stem.forward(image)));
         for block in &self.blocks {
             x = block.forward(x);
         }
         let x = relu6(self.bn1.forward(self.conv_head.forward(x)));
-        self.heads.forward(self.pool.forward(x).flatten::<2>(1, 3))
+        self.pool.forward(x).flatten::<2>(1, 3)
+    }
+
+    /// From the pooled features to the two heads.
+    pub fn heads(&self, features: Tensor<2>) -> NetOutput {
+        self.heads.forward(features)
     }
 }
 

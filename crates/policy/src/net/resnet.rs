@@ -59,11 +59,69 @@ impl ResNet50 {
 
     /// `image`: `[batch, 3, height, width]`.
     pub fn forward(&self, image: Tensor<4>) -> NetOutput {
+        self.heads(self.features(image))
+    }
+
+    /// From the image to the pooled features, `[batch, 2048]`.
+    pub fn features(&self, image: Tensor<4>) -> Tensor<2> {
+        let x = self.pool.forward(relu(self.stem.forward(image)));
+        self.rest_of_backbone(0, x)
+    }
+
+    /// From the pooled features to the two heads.
+    pub fn heads(&self, features: Tensor<2>) -> NetOutput {
+        self.heads.forward(features)
+    }
+
+    /// The part that the paper freezes, the first 120 layers of Keras' ResNet50: up to the last
+    /// convolution of block `conv4_block4`, before its normalisation. That convolution's output
+    /// and the block's input side by side, `[batch, 2 · 1024, rows, columns]`.
+    pub fn paper_frozen(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = self.pool.forward(relu(self.stem.forward(image)));
-        for block in &self.blocks {
+        for block in self.blocks.iter().take(Self::PAPER_BLOCK) {
             x = block.forward(x);
         }
-        self.heads.forward(self.average.forward(x).flatten::<2>(1, 3))
+        let Some(Bottleneck { convs: [a, b, c], .. }) = self.blocks.get(Self::PAPER_BLOCK) else {
+            return x;
+        };
+        let last = c.conv.forward(relu(b.forward(relu(a.forward(x.clone())))));
+        Tensor::cat(vec![last, x], 1)
+    }
+
+    /// The part that the paper trains: [`ResNet50::paper_frozen`]'s output to the two heads.
+    pub fn paper_trained(&self, frozen: Tensor<4>) -> NetOutput {
+        let mut halves = frozen.chunk(2, 1);
+        let (Some(input), Some(last)) = (halves.pop(), halves.pop()) else {
+            unreachable!("chunk(2) makes two");
+        };
+        let x = match self.blocks.get(Self::PAPER_BLOCK) {
+            Some(block) => relu(block.convs[2].bn.forward(last) + input),
+            None => last,
+        };
+        self.heads(self.rest_of_backbone(Self::PAPER_BLOCK + 1, x))
+    }
+
+    /// Place of Keras' `conv4_block4`.
+    const PAPER_BLOCK: usize = 3 + 4 + 3;
+
+    /// Whether a value by this path in the network is frozen in the paper's recipe.
+    pub fn is_paper_frozen(path: &str) -> bool {
+        let place = path.split("blocks.").nth(1);
+        match place.and_then(|rest| rest.split_once('.')) {
+            None => path.contains("stem."),
+            Some((block, rest)) => match block.parse::<usize>() {
+                Ok(block) if block == Self::PAPER_BLOCK => !rest.starts_with("convs.2.bn."),
+                Ok(block) => block < Self::PAPER_BLOCK,
+                Err(_) => false,
+            },
+        }
+    }
+
+    fn rest_of_backbone(&self, first: usize, mut x: Tensor<4>) -> Tensor<2> {
+        for block in self.blocks.iter().skip(first) {
+            x = block.forward(x);
+        }
+        self.average.forward(x).flatten::<2>(1, 3)
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Edge {
 }
 
 pub struct Net {
-    pub name: &'static str,
+    pub name: String,
     /// How far from the mouth a road keeps its first direction, metres.
     pub lead: f64,
     pub nodes: Vec<Node>,

@@ -1,6 +1,8 @@
-//! Draws the maps of this repository: `cargo run --release -p caril-road --example draw_maps -- maps`.
+//! Draws the maps of this repository: `cargo run --release -p caril-road --example draw_maps -- maps`;
+//! with `--random FROM TO`, towns and countryside drawn by lot from these seeds instead.
 
 mod build;
+mod random;
 
 use build::{Edge, Net, Node, Style};
 
@@ -142,7 +144,7 @@ fn town_blocks() -> Net {
             (node.radius, node.width) = (Some(radius), width);
         }
     }
-    Net { name: "town_blocks", lead: 5.0, nodes, edges }
+    Net { name: "town_blocks".into(), lead: 5.0, nodes, edges }
 }
 
 fn winding_suburb() -> Net {
@@ -218,7 +220,7 @@ fn winding_suburb() -> Net {
         edge((6, 180.0), (7, 0.0), &[], 20.0, &s[3]),
         edge((7, 270.0), (4, 90.0), &[], 20.0, &s[6]),
     ];
-    Net { name: "winding_suburb", lead: 10.0, nodes, edges }
+    Net { name: "winding_suburb".into(), lead: 10.0, nodes, edges }
 }
 
 fn hilly_fast() -> Net {
@@ -283,7 +285,7 @@ fn hilly_fast() -> Net {
             &[(0.5, 4.0)],
         ),
     ];
-    Net { name: "hilly_fast", lead: 25.0, nodes, edges }
+    Net { name: "hilly_fast".into(), lead: 25.0, nodes, edges }
 }
 
 fn harbour_town() -> Net {
@@ -325,7 +327,7 @@ fn harbour_town() -> Net {
     ));
     let c = near(&nodes, 300.0, 220.0);
     edges.push(edge((far, 160.0), (c, 0.0), &[[385.0, 195.0], [350.0, 225.0]], 28.0, &quay));
-    Net { name: "harbour_town", lead: 6.0, nodes, edges }
+    Net { name: "harbour_town".into(), lead: 6.0, nodes, edges }
 }
 
 fn valley_road() -> Net {
@@ -405,13 +407,22 @@ fn valley_road() -> Net {
             &[(0.5, 20.0)],
         ),
     ];
-    Net { name: "valley_road", lead: 16.0, nodes, edges }
+    Net { name: "valley_road".into(), lead: 16.0, nodes, edges }
 }
 
 fn main() -> std::io::Result<()> {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| "maps".to_owned());
-    std::fs::create_dir_all(&folder)?;
-    for net in [town_blocks(), winding_suburb(), hilly_fast(), harbour_town(), valley_road()] {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let nets: Vec<Net> = match arguments.get(1).map(String::as_str) {
+        Some("--random") => {
+            let seed = |i: usize| arguments.get(i).and_then(|n| n.parse::<u64>().ok());
+            let (from, to) = seed(2).zip(seed(3)).expect("--random FROM TO");
+            (from..=to).flat_map(|seed| [random::town(seed), random::country(seed)]).collect()
+        }
+        _ => vec![town_blocks(), winding_suburb(), hilly_fast(), harbour_town(), valley_road()],
+    };
+    let folder = arguments.first().map_or("maps", String::as_str);
+    std::fs::create_dir_all(folder)?;
+    for net in nets {
         std::fs::write(format!("{folder}/{}.xodr", net.name), net.draw())?;
     }
     Ok(())

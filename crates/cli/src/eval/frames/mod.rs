@@ -418,5 +418,17 @@ fn say(found: &Found) {
                 best(f).unwrap_or("–"),
             );
         }
+        for s in found.shifts.iter().filter(|s| s.policy == i) {
+            let auroc = |i: usize| s.auroc.get(i).copied().unwrap_or(f64::NAN);
+            let best = (0..SIGNALS).max_by(|a, b| auroc(*a).total_cmp(&auroc(*b)));
+            eprintln!(
+                "  clean against {}: AUROC by plain {:.3}, ±1 mass {:.3}, best {:.3} ({})",
+                found.set(s.set),
+                auroc(PLAIN),
+                auroc(CONTROLLER),
+                best.map_or(f64::NAN, auroc),
+                best.and_then(|i| SIGNAL_NAMES.get(i)).map_or("–", |n| n.0),
+            );
+        }
     }
 }

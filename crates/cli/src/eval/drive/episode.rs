@@ -1,0 +1,272 @@
+//! One episode in this process: its world, its driver, what is measured of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use caril_core::{
+    CameraSpec, CounterRng, EndReason, FrameId, Image, NavCommand, Pacing, Policy as _, StepRecord,
+    Truth,
+};
+use caril_eval::suite::{
+    Driver, Episode, EpisodeResult, Measures, PATH_STEP_M, PathPoint, RouteRule, Status,
+};
+use caril_eval::trajectory::Point;
+use caril_road::{RoadMap, Route};
+use caril_runtime::{DriveOptions, StopFlag};
+use caril_sim::{RouteSpec, Scene, SimConfig, SimWorld, turns};
+
+use super::cast::{Borrowed, Role};
+use super::world::SuiteWorld;
+use crate::scenario::{self, AnyPolicy};
+
+/// Routes are drawn from here on until one has the turns that are asked for.
+const ROUTE_STREAM: u64 = 0xE9A1_0000;
+/// Draws before a map is said to have no such route.
+const ROUTE_DRAWS: u64 = 600;
+
+/// Everything that one drive left.
+pub struct Drive {
+    /// All records.
+    pub steps: Vec<StepRecord>,
+    /// The world's marks after the last command.
+    pub last: Truth,
+    /// Why it ended.
+    pub end: Option<EndReason>,
+    /// Hash over all steps.
+    pub step_hash: String,
+    /// The route as x, y in metres.
+    pub route: Vec<(f32, f32)>,
+    /// Pictures of the frames that were asked for.
+    pub pictures: Vec<(FrameId, Image)>,
+}
+
+/// Maps, scenes and packs that episodes share, and the last expert's drive.
+#[derive(Default)]
+pub struct Stage {
+    roles: Vec<Role>,
+    maps: BTreeMap<String, Arc<RoadMap>>,
+    scenes: BTreeMap<(String, u64), Arc<Scene>>,
+    policies: BTreeMap<String, AnyPolicy>,
+    /// The pair, less what the expert does not see, and its path.
+    expert: Option<(Episode, Arc<Drive>)>,
+}
+
+impl Stage {
+    /// An empty stage.
+    pub fn new(roles: Vec<Role>) -> Self {
+        Self { roles, ..Self::default() }
+    }
+
+    /// Drives and measures.
+    ///
+    /// # Errors
+    /// If the episode cannot be driven: its map, route, weather or pack is not there, or the drive
+    /// loop has a bug.
+    pub fn play(&mut self, episode: &Episode) -> anyhow::Result<EpisodeResult> {
+        let start = std::time::Instant::now();
+        let expert = self.expert(episode)?;
+        let role = self.role(episode)?;
+        let period_s = 1.0 / f64::from(role.config.drive_loop.rate_hz);
+        let drive = match &role.arm.driver {
+            Driver::Expert => Arc::clone(&expert),
+            Driver::Network { .. } => {
+                Arc::new(self.drive(episode, &role, BTreeSet::new(), None)?)
+            }
+        };
+        let points = |d: &Drive| -> Vec<Point> {
+            d.steps.iter().map(|s| [s.ego.pose.x_m, s.ego.pose.y_m]).collect()
+        };
+        let measures = Measures::of(
+            &drive.steps,
+            &drive.last,
+            drive.end,
+            &points(&expert),
+            period_s,
+            episode.traffic > 0,
+        );
+        let status = Status::Driven {
+            measures: Box::new(measures),
+            step_hash: drive.step_hash.clone(),
+            path: path_of(&drive.steps),
+        };
+        let wall_s = start.elapsed().as_secs_f64();
+        Ok(EpisodeResult { episode: episode.clone(), wall_s, status })
+    }
+
+    /// Who plays the episode's arm.
+    ///
+    /// # Errors
+    /// If nobody does.
+    pub fn role(&self, episode: &Episode) -> anyhow::Result<Role> {
+        let role = self.roles.iter().find(|r| r.arm.name == episode.arm);
+        role.cloned().with_context(|| format!("no arm {} in this run", episode.arm))
+    }
+
+    /// The map by name.
+    ///
+    /// # Errors
+    /// If it cannot be loaded.
+    pub fn map(&mut self, name: &str) -> anyhow::Result<Arc<RoadMap>> {
+        if let Some(map) = self.maps.get(name) {
+            return Ok(Arc::clone(map));
+        }
+        let map = Arc::new(scenario::load_map(name)?);
+        self.maps.insert(name.to_owned(), Arc::clone(&map));
+        Ok(map)
+    }
+
+    /// A network's drive, with pictures of the frames in `wanted`, over after `frames`.
+    ///
+    /// # Errors
+    /// As [`Self::play`].
+    pub fn drive(
+        &mut self,
+        episode: &Episode,
+        role: &Role,
+        wanted: BTreeSet<FrameId>,
+        frames: Option<u64>,
+    ) -> anyhow::Result<Drive> {
+        let name = role.pack.clone().with_context(|| format!("arm {}: no pack", role.arm.name))?;
+        let mut policy = match self.policies.remove(&name) {
+            Some(policy) => policy,
+            None => scenario::load_policy(&name, role.backend)?,
+        };
+        let mut config = role.config;
+        config.drive_loop.seed = episode.seed;
+        let sim = self.sim(episode, config.drive_loop.rate_hz, policy.card().camera, true)?;
+        let mut world = SuiteWorld::new(scenario::sim_world(sim)?, episode, wanted);
+        let mut steps = Vec::new();
+        let driven = caril_runtime::drive(
+            &mut world,
+            Borrowed::new(&mut policy, &role.arm.driver),
+            &config,
+            None,
+            &StopFlag::new(),
+            DriveOptions { frame_limit: frames },
+            &mut |record, _| steps.push(*record),
+        );
+        let end = driven?;
+        self.policies.insert(name, policy);
+        Ok(Drive {
+            steps,
+            last: world.inner().truth(),
+            end: end.summary.end,
+            step_hash: end.summary.step_hash,
+            route: caril_core::World::info(&world).route.clone(),
+            pictures: world.into_pictures(),
+        })
+    }
+
+    /// The expert's drive of the episode: same route, seed and traffic. It sees no picture, and its
+    /// commands come in time.
+    fn expert(&mut self, episode: &Episode) -> anyhow::Result<Arc<Drive>> {
+        let rate_hz = self.role(episode)?.config.drive_loop.rate_hz;
+        // Whatever differs only in what the expert does not see is one drive of his. Wet roads hold
+        // less, so the weather counts.
+        let key = Episode {
+            arm: format!("{rate_hz}"),
+            cell: String::new(),
+            group: String::new(),
+            faults: Vec::new(),
+            delay: (0, 0),
+            appearance: 0,
+            ..episode.clone()
+        };
+        if let Some((_, drive)) = self.expert.as_ref().filter(|(of, _)| *of == key) {
+            return Ok(Arc::clone(drive));
+        }
+        let sim = self.sim(&key, rate_hz, CameraSpec::PAPER, false)?;
+        let drive = Arc::new(expert_drive(scenario::sim_world(sim)?));
+        self.expert = Some((key, Arc::clone(&drive)));
+        Ok(drive)
+    }
+
+    fn sim(
+        &mut self,
+        episode: &Episode,
+        rate_hz: f32,
+        camera: CameraSpec,
+        draw: bool,
+    ) -> anyhow::Result<SimConfig> {
+        let map = self.map(&episode.map)?;
+        let scene = draw.then(|| {
+            let key = (episode.map.clone(), episode.appearance);
+            let build = || Arc::new(Scene::build(&map, episode.appearance));
+            Arc::clone(self.scenes.entry(key).or_insert_with(build))
+        });
+        let faults = episode.faults.iter().map(|f| scenario::fault(f));
+        Ok(SimConfig {
+            scene,
+            route: RouteSpec::Given(Arc::new(route(&map, &episode.route, episode.seed)?)),
+            seed: episode.seed,
+            weather: scenario::weather(&episode.weather)?,
+            faults: faults.collect::<anyhow::Result<_>>()?,
+            camera,
+            rate_hz,
+            pacing: Pacing::Lockstep,
+            traffic: episode.traffic,
+            appearance_seed: episode.appearance,
+            time_limit_s: episode.ends.time_limit_s,
+            draw,
+            ..SimConfig::new(map)
+        })
+    }
+}
+
+/// The first route of the seed that keeps the rule.
+fn route(map: &RoadMap, rule: &RouteRule, seed: u64) -> anyhow::Result<Route> {
+    let (low, high) = rule.length_m;
+    for draw in 0..ROUTE_DRAWS {
+        let mut rng = CounterRng::new(seed, ROUTE_STREAM + draw);
+        let Ok(route) = map.random_route(&mut rng, low, high) else { continue };
+        if rule.turns.is_none_or(|n| turns(&route) == n as usize) {
+            return Ok(route);
+        }
+    }
+    let turns = rule.turns.map_or(String::new(), |n| format!(" with {n} turns"));
+    anyhow::bail!("map {}: no route of {low}–{high} m{turns} found", map.name())
+}
+
+fn expert_drive(mut world: SimWorld) -> Drive {
+    let mut steps = Vec::new();
+    let rate_hz = f64::from(caril_core::World::info(&world).rate_hz);
+    while world.ended().is_none() {
+        let command = world.expert_command();
+        let time_ns = ((world.frame_count() - 1) as f64 / rate_hz * 1e9) as u64;
+        let (ego, truth) = (world.ego(), world.truth());
+        let nav = NavCommand::default();
+        steps.push(StepRecord::labelled(command.frame_id, time_ns, ego, nav, truth, command));
+        world.tick(Some(&command));
+    }
+    Drive {
+        last: world.truth(),
+        end: world.ended(),
+        step_hash: format!("{:016x}", world.state_hash()),
+        route: caril_core::World::info(&world).route.clone(),
+        steps,
+        pictures: Vec::new(),
+    }
+}
+
+/// Points at least [`PATH_STEP_M`] apart; of the steps between, the greatest deviation and the least
+/// confidence.
+fn path_of(steps: &[StepRecord]) -> Vec<PathPoint> {
+    let round = |v: f64| (v * 100.0).round() as f32 / 100.0;
+    let mut path: Vec<PathPoint> = Vec::new();
+    let mut worst = (0.0_f32, 1.0_f32);
+    let mut last: Option<(f64, f64)> = None;
+    for s in steps {
+        let (x, y) = (s.ego.pose.x_m, s.ego.pose.y_m);
+        worst.0 = worst.0.max(s.truth.map_or(0.0, |t| t.lane_deviation_m.abs()));
+        if s.predicted {
+            worst.1 = worst.1.min(s.correction.confidence);
+        }
+        if last.is_none_or(|(a, b)| (x - a).hypot(y - b) >= PATH_STEP_M) {
+            path.push((round(x), round(y), round(worst.0.into()), round(worst.1.into())));
+            last = Some((x, y));
+            worst = (0.0, 1.0);
+        }
+    }
+    path
+}

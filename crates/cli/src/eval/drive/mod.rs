@@ -1,0 +1,287 @@
+//! `caril eval drive`: the closed-loop benchmark. Every arm drives the same episodes; what comes of
+//! them is compared pair by pair.
+
+mod cast;
+mod episode;
+mod estimate;
+mod files;
+mod page;
+mod pool;
+mod store;
+#[cfg(test)]
+mod testing;
+mod text;
+mod worker;
+mod world;
+
+use std::path::PathBuf;
+
+use caril_core::Config;
+use caril_eval::stats::Bootstrap;
+use caril_eval::suite::{Arm, Episode, Shard, compare, plan};
+use clap::{Args, Subcommand};
+
+use crate::args::BackendArg;
+use crate::exit::{Exit, usage};
+use crate::{output, scenario};
+use store::{RunFacts, Store};
+
+/// Drive a suite of routes with several arms and compare them pair by pair. Can be killed and run
+/// again: what was driven is kept.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  caril eval drive --suite paper\n  caril eval drive --suite shift --arms off,paper,calibrated --trials 30 --jobs 8 --out runs/shift\n  caril eval drive --suite shift --shard 3/20 --out runs/shard3   # one of a job array\n  caril eval drive merge runs/shard* --out runs/shift\n\nArms: expert, off, classification, paper, calibrated, a pack; [NAME=]MODE[:PACK][@CONFIG.toml]"
+)]
+pub struct DriveArgs {
+    #[command(subcommand)]
+    command: Option<DriveCommand>,
+    /// Suite: a name from suites/ or a file; several by comma, `all` for all that are shipped
+    #[arg(long, value_delimiter = ',', default_value = "paper", value_name = "S,…")]
+    suite: Vec<String>,
+    /// Arms instead of the suite's
+    #[arg(long, value_delimiter = ',', value_name = "ARM,…")]
+    arms: Vec<String>,
+    /// Trials a cell instead of the suite's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    trials: Option<u32>,
+    /// Processes that drive [default: one a core]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    jobs: Option<u32>,
+    /// Folder of the run [default: runs/eval-SUITE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Part I of N only, to be merged later
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+    /// Policy pack of the arms that name none
+    #[arg(long, default_value = "default", value_name = "NAME|DIR")]
+    policy: String,
+    /// What runs the networks
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
+    backend: BackendArg,
+    /// Configuration of the arms that name none; any part of config/default.toml
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
+    /// Drive episodes again whose program crashed
+    #[arg(long)]
+    retry_crashed: bool,
+    /// Print what would be driven, and how long that takes, and drive nothing
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// What is made of the results.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Write no report.html, for whose pictures the worst drives are driven once more
+    #[arg(long)]
+    no_report: bool,
+    /// One JSON object on stdout instead of the tables
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum DriveCommand {
+    /// Put the folders of shards together and write their tables
+    Merge(MergeArgs),
+    /// Drive what stdin says (used by the command itself)
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// Folders of shards
+    #[arg(required = true, value_name = "DIR")]
+    from: Vec<PathBuf>,
+    /// Folder of the whole
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Usage errors, unreadable files, a folder that holds another run. A crashed episode is no error.
+pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
+    match &args.command {
+        Some(DriveCommand::Worker) => return worker::run(),
+        Some(DriveCommand::Merge(args)) => return merge(args),
+        None => {}
+    }
+    let shard = match &args.shard {
+        None => Shard::WHOLE,
+        Some(text) => Shard::parse(text)
+            .ok_or_else(|| usage(format!("--shard {text}: expected I/N with I from 1 to N")))?,
+    };
+    let mut facts = facts(args)?;
+    let arms = arms_of(&facts);
+    let mut wanted = Vec::new();
+    for suite in &facts.suites {
+        let trials = facts.trials.get(&suite.name).copied().unwrap_or(suite.trials);
+        wanted.extend(plan(suite, &arms, trials, shard).map_err(|e| usage(e.to_string()))?);
+    }
+    let jobs = args.jobs.map_or_else(cores, |j| j as usize);
+    if args.plan {
+        for episode in &wanted {
+            output::print_text(&format!(
+                "{}  {} seed {}\n",
+                episode.id(),
+                episode.map,
+                episode.seed
+            ))?;
+        }
+        eprintln!("{}", estimate::sentence(&wanted, &facts.roles, jobs)?);
+        return Ok(Exit::Ok);
+    }
+    let dir = args.out.clone().unwrap_or_else(|| {
+        let names: Vec<&str> = facts.suites.iter().map(|s| s.name.as_str()).collect();
+        PathBuf::from("runs").join(format!("eval-{}", names.join("-")))
+    });
+    let mut store = Store::open(&dir, &mut facts)?;
+    let open: Vec<Episode> =
+        wanted.iter().filter(|e| !store.has(e, args.retry_crashed)).cloned().collect();
+    let stop = output::stop_on_ctrl_c_saying(
+        "giving up the episodes at work, keeping those that are done",
+    )?;
+    if open.len() < wanted.len() {
+        eprintln!("{} of {} episodes are driven already", wanted.len() - open.len(), wanted.len());
+    }
+    if !open.is_empty() {
+        eprintln!("{}", estimate::sentence(&open, &facts.roles, jobs)?);
+        let mut progress = estimate::Progress::start(open.len());
+        pool::drive_all(pairs(open), &facts.roles, jobs, &stop, &mut |result| {
+            progress.add(&result);
+            store.add(result)
+        })?;
+        progress.finish();
+    }
+    let results = store.results(&whole_plan(&facts)?);
+    conclude(&dir, &facts, &results, &args.show, wanted.len(), stop.asked())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// What the command line asks for.
+fn facts(args: &DriveArgs) -> anyhow::Result<RunFacts> {
+    let mut suites = Vec::new();
+    for name in &args.suite {
+        let names = if name == "all" { scenario::names("suites") } else { vec![name.clone()] };
+        for name in names {
+            suites.push(scenario::load_suite(&name)?);
+        }
+    }
+    let mut arms = args.arms.clone();
+    if arms.is_empty() {
+        for arm in suites.iter().flat_map(|s| &s.arms) {
+            if !arms.contains(arm) {
+                arms.push(arm.clone());
+            }
+        }
+    }
+    let config = match &args.config {
+        Some(path) => scenario::load_config(path)?,
+        None => Config::default(),
+    };
+    let trials = suites.iter().map(|s| (s.name.clone(), args.trials.unwrap_or(s.trials)));
+    Ok(RunFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        trials: trials.collect(),
+        roles: cast::roles(&arms, &args.policy, args.backend, &config)?,
+        suites,
+    })
+}
+
+fn arms_of(facts: &RunFacts) -> Vec<Arm> {
+    facts.roles.iter().map(|r| r.arm.clone()).collect()
+}
+
+/// All episodes of a run, whatever shard of them is here.
+fn whole_plan(facts: &RunFacts) -> anyhow::Result<Vec<Episode>> {
+    let arms = arms_of(facts);
+    let mut episodes = Vec::new();
+    for suite in &facts.suites {
+        let trials = facts.trials.get(&suite.name).copied().unwrap_or(suite.trials);
+        episodes.extend(plan(suite, &arms, trials, Shard::WHOLE)?);
+    }
+    Ok(episodes)
+}
+
+/// Episodes that follow each other and differ in their arm only: one worker drives them, so that
+/// the expert's drive is needed once.
+fn pairs(episodes: Vec<Episode>) -> Vec<Vec<Episode>> {
+    let mut pairs: Vec<Vec<Episode>> = Vec::new();
+    for episode in episodes {
+        match pairs.last_mut() {
+            Some(pair) if pair.first().is_some_and(|e| e.pair() == episode.pair()) => {
+                pair.push(episode);
+            }
+            _ => pairs.push(vec![episode]),
+        }
+    }
+    pairs
+}
+
+fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
+    let Some((first, rest)) = args.from.split_first() else { return Ok(Exit::Usage) };
+    let mut facts = store::read_facts(first)?;
+    for dir in rest {
+        store::join(&store::read_facts(dir)?, &mut facts, dir)?;
+    }
+    let mut whole = Store::open(&args.out, &mut facts)?;
+    let plan = whole_plan(&facts)?;
+    for dir in &args.from {
+        for result in Store::open(dir, &mut facts.clone())?.all().into_values() {
+            if !whole.has(&result.episode, result.measures().is_some()) {
+                whole.add(result)?;
+            }
+        }
+    }
+    let results = whole.results(&plan);
+    conclude(&args.out, &facts, &results, &args.show, plan.len(), false)
+}
+
+/// Tables, files and the exit code.
+fn conclude(
+    dir: &std::path::Path,
+    facts: &RunFacts,
+    results: &[caril_eval::suite::EpisodeResult],
+    show: &ShowArgs,
+    wanted: usize,
+    stopped: bool,
+) -> anyhow::Result<Exit> {
+    let bootstrap = Bootstrap::new(BOOTSTRAP_SEED);
+    let tables = compare(results, &arms_of(facts), &bootstrap);
+    let summary = files::write(dir, facts, results, &tables)?;
+    if show.json {
+        output::print_json(&summary)?;
+    } else {
+        output::print_text(&text::tables(&tables))?;
+    }
+    if !show.no_report && !stopped {
+        page::write(dir, facts, results, &tables)?;
+    }
+    let crashed = results.iter().filter(|r| r.measures().is_none()).count();
+    if crashed > 0 {
+        eprintln!(
+            "{crashed} episodes crashed (see episodes.csv); --retry-crashed drives them again"
+        );
+    }
+    if results.len() < wanted {
+        eprintln!("{} of {wanted} episodes are driven; the same command goes on", results.len());
+    }
+    eprintln!("results: {}", dir.display());
+    let whole = crashed == 0 && !stopped && results.len() >= wanted;
+    Ok(if whole { Exit::Ok } else { Exit::Degraded })
+}
+
+/// Seed of the resamples.
+const BOOTSTRAP_SEED: u64 = 1;
