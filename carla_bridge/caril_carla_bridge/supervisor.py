@@ -43,6 +43,8 @@ def run(arguments, restarts, command=None):
             if asked:  # between the two
                 child.send_signal(signal.SIGTERM)
             code = verdict(wait(child), status)
+            if asked and code in (-signal.SIGTERM, -signal.SIGINT):
+                return 0  # before it could even listen to signals, so before it touched a world
             if code != EXIT_AGAIN and code not in CRASHES:
                 return code
             if asked:

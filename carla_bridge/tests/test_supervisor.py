@@ -67,6 +67,13 @@ def test_a_signal_reaches_the_child_and_ends_the_supervisor():
         assert result(p)[0] == 0
 
 
+def test_a_signal_that_kills_a_child_before_it_listens():
+    p = run("print('ready', file=sys.stderr, flush=True); time.sleep(30)")
+    assert p.stderr.readline().strip() == "ready"
+    p.send_signal(signal.SIGINT)
+    assert result(p)[0] == 0
+
+
 def test_a_signal_while_waiting_for_the_next_try():
     p = run(f"os._exit({supervisor.EXIT_AGAIN})", restarts=5)
     assert "again in" in p.stderr.readline()
