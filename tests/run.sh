@@ -19,3 +19,28 @@ RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --lock
 # The command-line tests run the program itself, which `cargo test` alone would not build.
 step cargo build --release --workspace --locked
 step cargo test --release --workspace --locked
+
+# The bridge, against the genuine CARLA client. Its wheels exist for Python 3.10 to 3.12.
+python=
+for candidate in python3.12 python3.11 python3.10 python3 /usr/bin/python3; do
+  if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  echo "installing Python" >&2
+  apt-get update -q && apt-get install -y -q python3 python3-venv
+  python=/usr/bin/python3
+fi
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/carla-venv
+if ! "$venv/bin/python" -c 'import carla, zmq, pytest, caril_carla_bridge' 2>/dev/null; then
+  rm -rf "$venv"
+  if ! "$python" -m venv "$venv"; then
+    apt-get update -q && apt-get install -y -q python3-venv
+    "$python" -m venv --clear "$venv"
+  fi
+  step "$venv/bin/pip" install -q --disable-pip-version-check -e './carla_bridge[test]'
+fi
+step "$venv/bin/python" -m pytest -q carla_bridge/tests --caril "$target/release/caril"

@@ -115,7 +115,7 @@ pub struct ControlArgs {
     #[arg(long, default_value = "default", value_name = "NAME|DIR")]
     pub policy: String,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     pub backend: BackendArg,
     /// Correction of uncertain actions [default: calibrated]
     #[arg(long, value_enum)]

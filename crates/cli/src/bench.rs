@@ -39,7 +39,7 @@ pub struct StepArgs {
     #[arg(long, default_value = "default")]
     policy: String,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
     /// Frames
     #[arg(long, default_value_t = 1000)]

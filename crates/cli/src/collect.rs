@@ -92,7 +92,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     let mut source = Source::open(args)?;
     let control = ControlArgs {
         policy: String::new(),
-        backend: BackendArg::Flex,
+        backend: BackendArg::Cpu,
         correction: Some(CorrectionArg::Off),
         longitudinal: None,
         pacing: None,
@@ -140,7 +140,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         let mut driver: Driver<AnyPolicy> = match &args.dagger {
             None => Driver::Expert,
             Some(name) => {
-                let policy = scenario::load_policy(name, BackendArg::Flex)?;
+                let policy = scenario::load_policy(name, BackendArg::Cpu)?;
                 Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use caril_core::{Config, EndReason, FrameId, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
-use caril_record::{Recorder, Recording, RecordingHeader};
+use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
 use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::scenario::AnyPolicy;
+use crate::trigger::{self, TriggerArgs};
 use crate::{output, report, scenario};
 
 /// How frames and commands cross between the embedded world and the controller.
@@ -30,11 +31,23 @@ pub enum Transport {
     Direct,
 }
 
+/// Pictures in the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RecordImages {
+    /// JPEG of every frame
+    Every,
+    /// PNG of every frame: a replay is then equal to the bit. In lockstep the loop waits for the
+    /// recorder, so that none is missing
+    Lossless,
+    /// No pictures
+    None,
+}
+
 /// Drive in a closed loop. Without options: embedded world, shipped policy, default map and
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --plant tcp://127.0.0.1:5555 --json"
+    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --plant tcp://127.0.0.1:5555 --json"
 )]
 pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
@@ -53,6 +66,11 @@ pub struct DriveArgs {
     /// Recording, or `none`
     #[arg(long, value_name = "F.mcap|none")]
     record: Option<String>,
+    /// Pictures of the recording [default: the configuration's, JPEG of every frame]
+    #[arg(long, value_enum)]
+    record_images: Option<RecordImages>,
+    #[command(flatten)]
+    trigger: TriggerArgs,
     /// Write no report
     #[arg(long)]
     no_report: bool,
@@ -73,6 +91,9 @@ struct Output<'a> {
     report: Option<&'a Path>,
     recorder_dropped_steps: u64,
     recorder_dropped_images: u64,
+    /// Of an event recorder: clips kept, and steps of which nothing was.
+    clips: u64,
+    left_out_steps: u64,
 }
 
 /// Runs the command.
@@ -88,7 +109,12 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
+    args.trigger.trigger()?;
     let mut config = args.control.config(&args.scenario)?;
+    if let Some(images) = args.record_images {
+        config.record.image_every = u32::from(images != RecordImages::None);
+        config.record.lossless = images == RecordImages::Lossless;
+    }
     let mut policy = scenario::load_policy(&args.control.policy, args.control.backend)?;
     let stop = output::stop_on_ctrl_c()?;
     if args.plant == "sim" {
@@ -199,6 +225,7 @@ fn drive<W: World>(
     policy: AnyPolicy,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
+    let trigger = args.trigger.trigger()?;
     let info = world.info().clone();
     let card = policy.card().clone();
     let (record_path, report_path) = output_paths(args)?;
@@ -209,13 +236,16 @@ fn drive<W: World>(
         config: serde_json::to_value(config)?,
         policy: card.name.clone(),
         card: Some(card.clone()),
-        extra: [("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase())]
-            .into(),
+        extra: [
+            ("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase()),
+            ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
+        ]
+        .into(),
         ..RecordingHeader::new(info.clone())
     };
     let mut recorder = record_path
         .as_deref()
-        .map(|path| Recorder::start(path, &header, &config.record))
+        .map(|path| trigger::start(path, &header, &config.record, trigger))
         .transpose()?;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
     let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
@@ -239,8 +269,8 @@ fn drive<W: World>(
     bar.finish_and_clear();
     let recorded = recorder.map(Recorder::finish);
     let end = driven?;
-    let (dropped_steps, dropped_images) =
-        recorded.as_ref().map_or((0, 0), |r| (r.dropped_steps, r.dropped_images));
+    let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, .. } =
+        recorded.clone().unwrap_or_default();
     let out = Output {
         summary: &end.summary,
         map: &info.map,
@@ -251,6 +281,8 @@ fn drive<W: World>(
         report: report_path.as_deref(),
         recorder_dropped_steps: dropped_steps,
         recorder_dropped_images: dropped_images,
+        clips,
+        left_out_steps,
     };
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
@@ -363,12 +395,21 @@ fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99
     );
     eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
+    if out.clips + out.left_out_steps > 0 {
+        eprintln!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
+    }
     if let Some(path) = out.record {
         eprintln!("recording: {}", path.display());
     }
     if let Some(path) = out.report {
         eprintln!("report:    {}", path.display());
     }
+}
+
+/// Where the pack is, for a replay.
+fn policy_dir(name: &str) -> anyhow::Result<String> {
+    let dir = scenario::pack_dir(name)?;
+    Ok(dir.canonicalize().unwrap_or(dir).display().to_string())
 }
 
 fn unix_seconds() -> u64 {

@@ -8,27 +8,53 @@ use caril_record::Recording;
 use clap::Args;
 
 use crate::exit::Exit;
-use crate::output;
+use crate::{mine, output};
 
-/// Say what is in a recording (F.mcap) or a policy pack (DIR).
+/// Say what is in a recording (F.mcap) or a policy pack (DIR), or which moments of a folder of
+/// recordings are worth a look.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json"
+    after_help = "Examples:\n  caril inspect runs/2026-11-23T10-00-00Z/drive.mcap\n  caril inspect weights/default --json\n  caril inspect cut.mcap --repair whole.mcap\n  caril inspect runs --mine 10                          # what is worth a label"
 )]
 pub struct InspectArgs {
-    /// Recording or pack
+    /// Recording, pack or, with --mine, a folder of recordings
     path: PathBuf,
+    /// Write what can be read of a recording that was cut off to this file, whole again
+    #[arg(long, value_name = "OUT.mcap")]
+    repair: Option<PathBuf>,
+    /// The N most informative moments of all recordings below this folder
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "20",
+        conflicts_with = "repair"
+    )]
+    mine: Option<usize>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command. A recording that was cut is degraded: exit code 3.
+/// Runs the command. A recording that was cut is degraded: exit code 3, unless it is repaired.
 ///
 /// # Errors
 /// If the path is neither or cannot be read.
 pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
-    let (value, exit) = if args.path.is_dir() {
+    if let Some(most) = args.mine {
+        let mined = mine::mine(&args.path, most)?;
+        if args.json {
+            output::print_json(&mined)?;
+        } else {
+            output::print_text(&mine::text(&mined))?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let (value, exit) = if let Some(to) = &args.repair {
+        let repaired = caril_record::repair(&args.path, to)
+            .with_context(|| format!("cannot repair {}", args.path.display()))?;
+        (serde_json::to_value(repaired)?, Exit::Ok)
+    } else if args.path.is_dir() {
         let pack = Pack::load(&args.path, &Backend::Flex.device()?)?;
         (serde_json::to_value(&pack.card)?, Exit::Ok)
     } else {

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod bench_train;
 mod calibrate;
+mod carla_server;
 mod collect;
 mod correct;
 mod drive;
@@ -14,11 +15,14 @@ mod exit;
 mod import;
 mod inspect;
 mod map;
+mod mine;
 mod output;
+mod replay;
 mod report;
 mod scenario;
 mod sim;
 mod train;
+mod trigger;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +49,8 @@ enum Command {
     /// Look at road networks
     #[command(subcommand)]
     Map(map::MapCommand),
+    /// Serve the CARLA 0.9.16 client protocol over the embedded world
+    CarlaServer(carla_server::CarlaServerArgs),
     /// Drive with the expert and record labelled frames
     Collect(collect::CollectArgs),
     /// Turn recorded drives of others into our recording
@@ -58,6 +64,8 @@ enum Command {
     Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
     Correct(correct::CorrectArgs),
+    /// Run recorded drives again and say what came out otherwise
+    Replay(replay::ReplayArgs),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
     /// Measure a stage: step, sim, link or train
@@ -72,12 +80,14 @@ fn main() -> std::process::ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::Sim(command) => sim::run(&command),
         Command::Map(command) => map::run(&command),
+        Command::CarlaServer(args) => carla_server::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(command) => bench::run(&command),
     };

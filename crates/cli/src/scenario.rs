@@ -92,6 +92,27 @@ pub fn load_suite(name: &str) -> anyhow::Result<Suite> {
     Ok(suite)
 }
 
+/// Every map of the first `maps/` folder that there is, by name.
+pub fn all_maps() -> Vec<(String, PathBuf)> {
+    let mut maps: Vec<(String, PathBuf)> = roots()
+        .iter()
+        .find_map(|r| std::fs::read_dir(r.join("maps")).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "xodr"))
+        .map(|p| (map_name(&p), p))
+        .collect();
+    maps.sort();
+    maps
+}
+
+/// What a map's file is called.
+pub fn map_name(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
 /// Folder of a pack by name or path.
 ///
 /// # Errors
@@ -120,14 +141,44 @@ pub type AnyPolicy = Box<dyn Policy>;
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
 pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
-    let dir = pack_dir(name)?;
+    open_policy(&pack_dir(name)?, backend, |_| {})
+}
+
+/// Loads a pack with a changed card: another calibration or camera.
+///
+/// # Errors
+/// As [`load_policy`].
+pub fn open_policy(
+    dir: &Path,
+    backend: BackendArg,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<AnyPolicy> {
     let backend = match backend {
-        BackendArg::Cpu => return Ok(Box::new(CpuPolicy::load(&dir, Options::default())?)),
+        BackendArg::Cpu => {
+            return Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?));
+        }
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
     };
-    Ok(Box::new(BurnPolicy::load(&dir, backend)?))
+    let device = backend.device()?;
+    let mut pack = Pack::load(dir, &device)?;
+    change(&mut pack.card);
+    Ok(Box::new(BurnPolicy::new(pack, device)))
+}
+
+/// Folders of all packs in `weights/`.
+pub fn packs() -> Vec<PathBuf> {
+    let mut packs: Vec<PathBuf> = roots()
+        .iter()
+        .filter_map(|r| std::fs::read_dir(r.join("weights")).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.join("card.toml").exists())
+        .collect();
+    packs.sort();
+    packs
 }
 
 /// Weather by name.

@@ -1,10 +1,11 @@
 //! The controller: correction, longitudinal control, limits and gate in one step.
 
 use caril_core::{
-    Calibration, Command, Config, ConfigError, Correction, Fault, FaultSet, Mode, Prediction,
-    Regime,
+    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, Fault, FaultSet,
+    MEMORY_LAYOUT, Mode, Prediction, Regime,
 };
 
+use crate::memory::Words;
 use crate::{
     CommandGate, CorrectionState, FrameMeta, ImageCheck, LongitudinalInput, Steering, Verdict,
     correct, longitudinal,
@@ -86,6 +87,51 @@ impl Controller {
         let (state, gate) = (CorrectionState::default(), CommandGate::default());
         let target_speed_mps = 0.0;
         Ok(Self { config, calibration, steer_scale, state, gate, correction, target_speed_mps })
+    }
+
+    /// What it remembers of the steps so far; `plant_ns` is the caller's.
+    pub fn memory(&self) -> ControllerMemory {
+        let mut words = Words::writer();
+        let mut copy = *self;
+        copy.walk(&mut words);
+        ControllerMemory {
+            layout: MEMORY_LAYOUT,
+            newest_frame_id: self.gate.newest_frame_id(),
+            plant_ns: None,
+            words: words.words(),
+        }
+    }
+
+    /// The same controller with that memory instead of its own; `None` if that is no memory of
+    /// such a controller. Configuration and calibration stay.
+    pub fn remembering(&self, memory: &ControllerMemory) -> Option<Self> {
+        let mut words = Words::reader(memory.words);
+        let mut copy = *self;
+        copy.walk(&mut words);
+        (memory.layout == MEMORY_LAYOUT && words.fit()).then_some(copy)
+    }
+
+    fn walk(&mut self, w: &mut Words) {
+        // Named in full: whatever is added here must be thought of.
+        let Self {
+            config: _,
+            calibration: _,
+            steer_scale: _,
+            state: CorrectionState { engaged },
+            gate,
+            correction,
+            target_speed_mps,
+        } = self;
+        w.bool(engaged);
+        gate.walk(w);
+        let Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
+        w.finite(steer);
+        w.one_of(regime, &Regime::ALL);
+        // Infinite if there is none.
+        w.f32(speed_cap_mps);
+        w.f32(confidence);
+        w.f32(sigma);
+        w.f32(target_speed_mps);
     }
 
     /// One step with a frame.

@@ -4,6 +4,8 @@
 use caril_core::{Command, Config, FaultSet, FrameId, GateConfig, LimitsConfig, Mode};
 
 use crate::longitudinal::HOLD_BRAKE;
+use crate::memory::Words;
+use crate::mode::MODES;
 use crate::monitor::holds_steer;
 use crate::{
     FrameMeta, ImageCheck, Limits, Manoeuvre, ModeMachine, Monitor, STANDSTILL_MPS, Steering,
@@ -50,6 +52,23 @@ impl Default for CommandGate {
 }
 
 impl CommandGate {
+    pub(crate) fn walk(&mut self, w: &mut Words) {
+        let Self { monitor, machine, limits, last } = self;
+        monitor.walk(w);
+        machine.walk(w);
+        limits.walk(w);
+        let Command { frame_id, steer, throttle, brake, mode } = last;
+        w.u64(&mut frame_id.0);
+        w.finite(steer);
+        w.finite(throttle);
+        w.finite(brake);
+        w.one_of(mode, &MODES);
+    }
+
+    pub(crate) fn newest_frame_id(&self) -> FrameId {
+        self.monitor.frame_id()
+    }
+
     /// The last steer that went out, CARLA scale.
     pub const fn last_steer(&self) -> f32 {
         self.limits.steer()

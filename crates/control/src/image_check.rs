@@ -1,26 +1,11 @@
 //! A quick look at every picture: brightness and a fingerprint, from a sparse grid.
 
-use caril_core::Image;
+use caril_core::{Image, ImageCheck};
 
 /// Samples across and down.
 const GRID: usize = 64;
 /// An odd 64-bit number with well-spread bits (2⁶⁴ divided by the golden ratio).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// What the gate wants to know of a picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ImageCheck {
-    /// Mean brightness of the samples, 0–255.
-    pub mean_luma: f32,
-    /// Equal for equal samples; different pictures differ but by rare accident.
-    pub fingerprint: u64,
-    /// Size and bytes do not fit together, or there is no pixel.
-    pub malformed: bool,
-}
-
-impl ImageCheck {
-    const MALFORMED: Self = Self { mean_luma: 0.0, fingerprint: 0, malformed: true };
-}
 
 /// Looks at up to 64×64 pixels spread evenly over the picture. Does not allocate.
 pub fn check_image(image: &Image) -> ImageCheck {

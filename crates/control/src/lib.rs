@@ -28,17 +28,19 @@ mod gate;
 mod image_check;
 mod limits;
 mod longitudinal;
+mod memory;
 mod mode;
 mod monitor;
 mod table;
 
+pub use caril_core::ImageCheck;
 pub use controller::{Controller, StepInput, StepOutput};
 pub use correction::{
     CorrectionState, PAPER_ENTROPY_UNSURE, PAPER_SAMPLES, PAPER_SURE, PAPER_UNSURE, correct,
     paper_bin,
 };
 pub use gate::{CommandGate, Verdict};
-pub use image_check::{ImageCheck, check_image};
+pub use image_check::check_image;
 pub use limits::{Limits, MAX_DT_S};
 pub use longitudinal::{Longitudinal, LongitudinalInput, longitudinal};
 pub use mode::{ModeMachine, STANDSTILL_MPS};

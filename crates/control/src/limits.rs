@@ -3,6 +3,7 @@
 use caril_core::LimitsConfig;
 
 use crate::bounded;
+use crate::memory::Words;
 
 /// A step of time longer than this, in seconds, counts as this: after a pause the wheel must not
 /// jump.
@@ -31,6 +32,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    pub(crate) fn walk(&mut self, w: &mut Words) {
+        let Self { steer, time_ns } = self;
+        w.finite(steer);
+        w.option(time_ns);
+    }
+
     /// The last allowed steer, CARLA scale.
     pub const fn steer(&self) -> f32 {
         self.steer

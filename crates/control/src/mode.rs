@@ -2,11 +2,14 @@
 
 use caril_core::{FaultSet, GateConfig, Mode};
 
+use crate::memory::Words;
 use crate::monitor::manoeuvre_of;
 use crate::{Manoeuvre, Recovery, rule};
 
 /// Slower than this, in m/s, the car stands.
 pub const STANDSTILL_MPS: f32 = 0.2;
+
+pub(crate) const MODES: [Mode; 3] = [Mode::Nominal, Mode::Degraded, Mode::SafeStop];
 
 /// Mode, the manoeuvre under way, and the counters that decide when to leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,15 @@ impl Default for ModeMachine {
 }
 
 impl ModeMachine {
+    pub(crate) fn walk(&mut self, w: &mut Words) {
+        let Self { mode, manoeuvre, never, clean, latent } = self;
+        w.one_of(mode, &MODES);
+        w.one_of(manoeuvre, &[Manoeuvre::Slow, Manoeuvre::ComfortStop, Manoeuvre::HardStop]);
+        w.bool(never);
+        w.u32(clean);
+        w.u32(latent);
+    }
+
     /// The present mode.
     pub const fn mode(&self) -> Mode {
         self.mode

@@ -2,6 +2,7 @@
 
 use caril_core::{EgoState, Fault, FaultSet, Frame, FrameId, GateConfig, NavCommand};
 
+use crate::memory::Words;
 use crate::{ImageCheck, Manoeuvre, Steering, rule};
 
 /// Slower than this, in m/s, an unchanging picture is no sign of a frozen camera.
@@ -72,6 +73,18 @@ impl Monitor {
     /// Plant time of the last fresh frame, nanoseconds; 0 before the first.
     pub fn sim_time_ns(&self) -> u64 {
         self.last.map_or(0, |(_, time_ns)| time_ns)
+    }
+
+    pub(crate) fn walk(&mut self, w: &mut Words) {
+        let Self { last, fresh_ns, fingerprint, equal, speed_mps } = self;
+        let (mut id, mut time_ns) = (last.map(|(id, _)| id.0), last.map_or(0, |(_, t)| t));
+        w.option(&mut id);
+        w.u64(&mut time_ns);
+        *last = id.map(|id| (FrameId(id), time_ns));
+        w.option(fresh_ns);
+        w.u64(fingerprint);
+        w.u32(equal);
+        w.finite(speed_mps);
     }
 
     /// Looks at a frame. Returns its faults and whether it is fresh: newer than all before. A

@@ -214,7 +214,7 @@ pub struct RecordConfig {
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { image_every: 1, jpeg_quality: 85, lossless: false, image_queue: 8 }
+        Self { image_every: 1, jpeg_quality: 85, lossless: false, image_queue: 48 }
     }
 }
 

@@ -46,6 +46,22 @@ impl Image {
     }
 }
 
+/// What the gate wants to know of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ImageCheck {
+    /// Mean brightness of the samples, 0–255.
+    pub mean_luma: f32,
+    /// Equal for equal samples; different pictures differ but by rare accident.
+    pub fingerprint: u64,
+    /// Size and bytes do not fit together, or there is no pixel.
+    pub malformed: bool,
+}
+
+impl ImageCheck {
+    /// Of what is no picture.
+    pub const MALFORMED: Self = Self { mean_luma: 0.0, fingerprint: 0, malformed: true };
+}
+
 /// Position and attitude of a body in the world, CARLA axes.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pose {

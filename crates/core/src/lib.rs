@@ -21,6 +21,7 @@ mod config;
 mod fault;
 mod fields;
 mod frame;
+mod memory;
 mod nav;
 mod prediction;
 mod preprocess;
@@ -42,7 +43,8 @@ pub use config::{
 };
 pub use fault::{Fault, FaultSet};
 pub use fields::{Field, Number};
-pub use frame::{EgoState, EndReason, Frame, FrameId, Image, Pose, Truth};
+pub use frame::{EgoState, EndReason, Frame, FrameId, Image, ImageCheck, Pose, Truth};
+pub use memory::{ControllerMemory, MEMORY_LAYOUT, MEMORY_WORDS};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};
 pub use preprocess::{Preprocessor, rgb_to_input};

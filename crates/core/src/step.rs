@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BIN_COUNT, Command, EgoState, FaultSet, FrameId, Mode, NavCommand, Truth};
+use crate::{BIN_COUNT, Command, EgoState, FaultSet, FrameId, ImageCheck, Mode, NavCommand, Truth};
 
 /// Which rule of the correction applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,6 +27,15 @@ pub enum Regime {
 impl Regime {
     /// Number of regimes.
     pub const COUNT: usize = 6;
+    /// All regimes in order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Kept,
+        Self::PaperBinMean,
+        Self::PaperUnsureKept,
+        Self::PaperNoise,
+        Self::Fused,
+        Self::NoPrediction,
+    ];
 
     /// Its name, as in records.
     pub const fn name(self) -> &'static str {
@@ -89,17 +98,22 @@ impl Stage {
         [Self::Observe, Self::Check, Self::Infer, Self::Decide, Self::Actuate, Self::Record];
 }
 
-/// Duration of each stage of one frame, nanoseconds. Never part of a step hash.
+/// The clock of one step: when it was judged, and how long each stage took, nanoseconds. Never part
+/// of a step hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StageTimes {
     /// By [`Stage`].
     pub ns: [u64; Stage::COUNT],
     /// From the frame's arrival to the command handed to the link, nanoseconds.
     pub age_ns: u64,
+    /// When the frame arrived, on the clock that the step was judged by (the plant's in lockstep).
+    pub received_ns: u64,
+    /// The controller's "now" of this step, on the same clock.
+    pub judged_ns: u64,
 }
 
-/// Everything one step saw and decided, but for the picture. The default is all zero, without
-/// truth.
+/// Everything one step saw and decided, but for the picture: enough to decide it again. The default
+/// is all zero, without truth.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The frame.
@@ -114,6 +128,10 @@ pub struct StepRecord {
     pub nav: NavCommand,
     /// The navigation's advisory speed, m/s; NaN if unknown.
     pub advisory_speed_mps: f32,
+    /// What the picture's check found.
+    pub image: ImageCheck,
+    /// Faults that others had found before the step: the world's observation, the driver.
+    pub observe_faults: FaultSet,
     /// Whether the network gave a usable prediction; if not, the next fields are zero.
     pub predicted: bool,
     /// Regression head, normalised steer.
@@ -138,8 +156,10 @@ pub struct StepRecord {
     pub command: Command,
     /// The controller's mode.
     pub mode: Mode,
-    /// Faults of this step.
+    /// Faults of this step, those that others found among them.
     pub faults: FaultSet,
+    /// Faults of sending the command, known only after the step.
+    pub actuate_faults: FaultSet,
     /// Ground truth, where the plant has it.
     pub truth: Option<Truth>,
     /// How long it took.

@@ -1,4 +1,4 @@
-//! Drawings of the evaluation: reliability diagrams, risk–coverage curves, intervals.
+//! Drawings of the evaluation: reliability diagrams, risk–coverage curves, intervals, shares.
 //!
 //! Each is one self-contained `<svg>` text with its own style, light and dark as the reader's
 //! system is, which may be saved as a file or put into an HTML page. Same input, same bytes. What
@@ -7,6 +7,8 @@
 mod canvas;
 mod curves;
 mod intervals;
+mod shares;
 
 pub use curves::{reliability_diagram, risk_coverage_plot};
 pub use intervals::interval_plot;
+pub use shares::{Shares, share_plot};

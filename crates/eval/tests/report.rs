@@ -1,7 +1,9 @@
 //! The drawings: well-formed whatever is given, complete, and the same every time.
 
 use caril_eval::confidence::{Bin, RiskCoverage, equal_width_bins, risk_coverage};
-use caril_eval::report::{interval_plot, reliability_diagram, risk_coverage_plot};
+use caril_eval::report::{
+    Shares, interval_plot, reliability_diagram, risk_coverage_plot, share_plot,
+};
 use caril_eval::stats::Interval;
 
 /// Opened and closed tags match, and no number was not one.
@@ -75,4 +77,16 @@ fn intervals() {
     assert_drawing(&interval_plot("", "", &[]));
     assert_drawing(&interval_plot("", "", &[("bad", interval(f64::NAN, 1.0))]));
     assert_drawing(&interval_plot("", "", &[("exact", interval(0.0, 0.0))]));
+}
+
+#[test]
+fn shares() {
+    let row = |name, worse, better| Shares { name, worse, better, note: "<40> ticks" };
+    let rows = [row("turn & wet", 0.1, 0.3), row("straight", 0.0, 0.2), row("bad", f64::NAN, 0.0)];
+    let svg = share_plot("Paper", "share of ticks, %", &rows);
+    assert_drawing(&svg);
+    // A bar for each share that is not zero, and the background.
+    assert_eq!(svg.matches("<rect").count(), 4);
+    assert!(svg.contains("turn &amp; wet") && svg.contains("&lt;40&gt; ticks"));
+    assert_drawing(&share_plot("", "", &[]));
 }

@@ -59,7 +59,21 @@ impl CpuPolicy {
     /// # Errors
     /// [`InferError`], naming the first thing that is wrong.
     pub fn load(dir: &Path, options: Options) -> Result<Self, InferError> {
-        let (card, architecture, bytes) = caril_pack::load(dir)?;
+        Self::load_with(dir, options, |_| {})
+    }
+
+    /// Like [`CpuPolicy::load`] with a changed card: another camera or calibration. The network's
+    /// input is that of its weights.
+    ///
+    /// # Errors
+    /// As [`CpuPolicy::load`].
+    pub fn load_with(
+        dir: &Path,
+        options: Options,
+        change: impl FnOnce(&mut PolicyCard),
+    ) -> Result<Self, InferError> {
+        let (mut card, architecture, bytes) = caril_pack::load(dir)?;
+        change(&mut card);
         let path = || dir.join(WEIGHTS_FILE);
         let tensors =
             bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;

@@ -9,24 +9,36 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod bytes;
+mod difference;
 mod error;
+mod events;
 mod header;
 mod log;
+mod memory;
 mod picture;
 mod proto;
 mod reader;
 mod recorder;
+mod repair;
+mod seek;
 mod step_fields;
 mod step_json;
 mod summary;
 mod topics;
+mod trigger;
 mod writer;
 
+pub use difference::{FieldDifference, differences};
 pub use error::RecordError;
+pub use events::{Event, Events};
 pub use header::RecordingHeader;
+pub use memory::RecordedMemory;
 pub use picture::{EncodedImage, ImageFormat, decode_jpeg};
 pub use reader::{Frames, Recording, Steps};
 pub use recorder::{Recorder, RecorderStats};
+pub use repair::{Repaired, repair};
+pub use step_fields::Part;
 pub use step_json::{step_from_json, step_to_json};
 pub use summary::{Quantiles, RecordingSummary};
+pub use trigger::Trigger;
 pub use writer::RecordingWriter;

@@ -1,15 +1,16 @@
 //! The MCAP file as it is written: channels, messages, flushing. Knows nothing of threads.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
-use caril_core::{Image, RecordConfig, StepRecord};
+use caril_core::{ControllerMemory, Image, RecordConfig, StepRecord};
 use mcap::records::{MessageHeader, Metadata};
 use mcap::{Compression, WriteOptions, Writer};
 
 use crate::picture::{ImageFormat, encode};
 use crate::step_json::{step_schema, step_to_json};
-use crate::{RecordError, RecordingHeader, proto, topics};
+use crate::{RecordError, RecordedMemory, RecordingHeader, proto, topics};
 
 /// Counts the bytes, and after an error refuses everything: what comes after a gap cannot be read.
 struct Tail<W: Write> {
@@ -56,23 +57,44 @@ impl<W: Write> Seek for Tail<W> {
 pub(crate) struct Written {
     pub steps: u64,
     pub images: u64,
+    /// Steps with a frame that nobody wanted.
+    pub left_out: u64,
+}
+
+/// One step on its way into the file.
+pub(crate) struct Item<'a> {
+    pub step: StepRecord,
+    /// Whether the step had a frame.
+    pub frame: bool,
+    /// What the controller remembered before it.
+    pub memory: Option<ControllerMemory>,
+    pub picture: Option<(ImageFormat, Cow<'a, [u8]>)>,
+}
+
+impl Item<'_> {
+    /// With a picture of its own.
+    pub fn to_owned(&self) -> Item<'static> {
+        let Self { step, frame, memory, ref picture } = *self;
+        let picture = picture.as_ref().map(|(f, bytes)| (*f, Cow::Owned(bytes.to_vec())));
+        Item { step, frame, memory, picture }
+    }
 }
 
 /// An open recording. Chunks are held in memory and written whole.
 pub(crate) struct Log<W: Write> {
     writer: Writer<Tail<W>>,
-    channels: [u16; 4],
+    channels: [u16; 6],
     /// The header, until the first step tells the time.
     meta: Option<Vec<u8>>,
     format: ImageFormat,
     quality: u8,
     sequence: u32,
+    last_time_ns: u64,
     pub written: Written,
     /// What of it has been flushed: all that is sure to be readable after an error.
     pub safe: Written,
     json: String,
     message: Vec<u8>,
-    picture: Vec<u8>,
     rgb: Vec<u8>,
 }
 
@@ -93,7 +115,7 @@ impl<W: Write> Log<W> {
             .create(tail)?;
         writer
             .write_metadata(&Metadata { name: topics::FACTS.into(), metadata: header.facts() })?;
-        let schemas: [(&str, &str, &str, &str, Vec<u8>); 4] = [
+        let schemas: [(&str, &str, &str, &str, Vec<u8>); 6] = [
             (
                 topics::META,
                 "json",
@@ -104,8 +126,16 @@ impl<W: Write> Log<W> {
             (topics::STEP, "json", "caril.StepRecord", "jsonschema", step_schema().into()),
             (topics::IMAGE, "protobuf", proto::IMAGE_SCHEMA, "protobuf", proto::image_descriptor()),
             (topics::POSE, "protobuf", proto::POSE_SCHEMA, "protobuf", proto::pose_descriptor()),
+            (topics::NO_FRAME, "json", "caril.StepRecord", "jsonschema", step_schema().into()),
+            (
+                topics::MEMORY,
+                "json",
+                "caril.ControllerMemory",
+                "jsonschema",
+                topics::MEMORY_SCHEMA.into(),
+            ),
         ];
-        let mut channels = [0; 4];
+        let mut channels = [0; 6];
         for (id, (topic, encoding, name, schema_encoding, schema)) in
             channels.iter_mut().zip(schemas)
         {
@@ -120,23 +150,49 @@ impl<W: Write> Log<W> {
             format: if config.lossless { ImageFormat::Png } else { ImageFormat::Jpeg },
             quality: config.jpeg_quality,
             sequence: 0,
+            last_time_ns: 0,
             written: Written::default(),
             safe: Written::default(),
             json: String::with_capacity(4096),
             message: Vec::new(),
-            picture: Vec::new(),
             rgb: Vec::new(),
         })
     }
 
-    /// Encodes the picture and writes both.
-    pub fn write(&mut self, step: &StepRecord, image: Option<&Image>) -> Result<(), RecordError> {
-        let Some(image) = image else { return self.write_encoded(step, None) };
-        let mut picture = std::mem::take(&mut self.picture);
-        let done = encode(image, self.format, self.quality, &mut self.rgb, &mut picture)
-            .and_then(|()| self.write_encoded(step, Some((self.format, &picture))));
-        self.picture = picture;
-        done
+    /// The picture as the recording holds pictures, into `out`.
+    pub fn encode(&mut self, image: &Image, out: &mut Vec<u8>) -> Result<ImageFormat, RecordError> {
+        encode(image, self.format, self.quality, &mut self.rgb, out)?;
+        Ok(self.format)
+    }
+
+    /// Writes a step; its memory `resumes` where steps before it were left out.
+    pub fn write(&mut self, item: &Item<'_>, resumes: bool) -> Result<(), RecordError> {
+        if item.frame {
+            self.last_time_ns = item.step.sim_time_ns;
+        }
+        if let Some(memory) = item.memory {
+            self.write_memory(&RecordedMemory { resumes, memory })?;
+        }
+        if item.frame {
+            let picture = item.picture.as_ref().map(|(format, bytes)| (*format, bytes.as_ref()));
+            self.write_encoded(&item.step, picture)
+        } else {
+            self.write_no_frame(&item.step)
+        }
+    }
+
+    /// Steps with a frame that are not written; the numbers of those that follow say so.
+    pub fn leave_out(&mut self, steps: u64) {
+        self.sequence = self.sequence.wrapping_add(steps as u32);
+        self.written.left_out += steps;
+    }
+
+    pub fn write_memory(&mut self, memory: &RecordedMemory) -> Result<(), RecordError> {
+        self.write_meta(self.last_time_ns)?;
+        let [.., id] = self.channels;
+        let stamp = stamp(id, self.sequence, self.last_time_ns);
+        self.writer.write_to_known_channel(&stamp, &memory.json()?)?;
+        Ok(())
     }
 
     /// The picture goes before its step, so that a reader has both when it sees the step.
@@ -146,8 +202,9 @@ impl<W: Write> Log<W> {
         picture: Option<(ImageFormat, &[u8])>,
     ) -> Result<(), RecordError> {
         let time_ns = step.sim_time_ns;
+        self.last_time_ns = time_ns;
         self.write_meta(time_ns)?;
-        let [_, step_id, image_id, pose_id] = self.channels;
+        let [_, step_id, image_id, pose_id, ..] = self.channels;
         if let Some((format, bytes)) = picture {
             proto::compressed_image(&mut self.message, time_ns, format.name(), bytes);
             self.writer
@@ -164,6 +221,43 @@ impl<W: Write> Log<W> {
         )?;
         self.sequence = self.sequence.wrapping_add(1);
         self.written.steps += 1;
+        Ok(())
+    }
+
+    /// A step without a frame: the plant's time is that of the last frame.
+    fn write_no_frame(&mut self, step: &StepRecord) -> Result<(), RecordError> {
+        self.write_meta(self.last_time_ns)?;
+        let [.., id, _] = self.channels;
+        step_to_json(step, &mut self.json);
+        let stamp = stamp(id, self.sequence, self.last_time_ns);
+        self.writer.write_to_known_channel(&stamp, self.json.as_bytes())?;
+        Ok(())
+    }
+
+    /// A message of another recording, as it was. Topics of nobody here are passed over.
+    pub fn copy(
+        &mut self,
+        header: &MessageHeader,
+        topic: &str,
+        data: &[u8],
+    ) -> Result<(), RecordError> {
+        let [meta, step, image, pose, no_frame, memory] = self.channels;
+        let (channel_id, count) = match topic {
+            topics::META => (meta, None),
+            topics::STEP => (step, Some(&mut self.written.steps)),
+            topics::IMAGE => (image, Some(&mut self.written.images)),
+            topics::POSE => (pose, None),
+            topics::NO_FRAME => (no_frame, None),
+            topics::MEMORY => (memory, None),
+            _ => return Ok(()),
+        };
+        self.writer.write_to_known_channel(&MessageHeader { channel_id, ..*header }, data)?;
+        count.into_iter().for_each(|n| *n += 1);
+        if topic == topics::META {
+            // It comes as a message of its own, with the time that it had, and before all else.
+            self.meta = None;
+            self.writer.flush()?;
+        }
         Ok(())
     }
 

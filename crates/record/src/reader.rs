@@ -10,7 +10,9 @@ use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 use crate::step_json::step_from_json;
-use crate::{EncodedImage, ImageFormat, RecordError, RecordingHeader, proto, topics};
+use crate::{
+    EncodedImage, ImageFormat, RecordError, RecordedMemory, RecordingHeader, proto, topics,
+};
 
 /// No record or chunk that caril writes is larger: a picture has at most 4096² · 3 bytes.
 const RECORD_LIMIT: usize = 256 << 20;
@@ -21,8 +23,13 @@ const READ_SIZE: usize = 256 << 10;
 pub(crate) enum Entry {
     Meta(Vec<u8>),
     Step(Result<StepRecord, RecordError>),
+    NoFrame(Result<StepRecord, RecordError>),
     Image(u64, Result<EncodedImage, RecordError>),
+    /// With the number of steps driven before it.
+    Memory(u64, Result<RecordedMemory, RecordError>),
     Metadata(mcap::records::Metadata),
+    /// A message as it lies in the file, if the stream was asked for those.
+    Raw(mcap::records::MessageHeader, String, Vec<u8>),
 }
 
 /// The records of a file up to the last whole chunk.
@@ -32,6 +39,8 @@ pub(crate) struct Stream {
     path: PathBuf,
     /// Pictures are passed over if not.
     images: bool,
+    /// Messages are given as they are, and not read.
+    pub raw: bool,
     topics: BTreeMap<u16, String>,
     /// Messages by topic, so far.
     pub counts: BTreeMap<String, u64>,
@@ -42,17 +51,31 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub fn open(path: &Path, images: bool) -> Result<Self, RecordError> {
-        let file = File::open(path).map_err(RecordError::io("opening the recording", path))?;
+        Self::open_at(path, images, 0, BTreeMap::new())
+    }
+
+    /// From a chunk in the middle on, whose topics are known already.
+    pub fn open_at(
+        path: &Path,
+        images: bool,
+        offset: u64,
+        topics: BTreeMap<u16, String>,
+    ) -> Result<Self, RecordError> {
+        let mut file = File::open(path).map_err(RecordError::io("opening the recording", path))?;
+        file.seek(SeekFrom::Start(offset))
+            .map_err(RecordError::io("reading the recording", path))?;
         // Chunks are checked before their first record is believed.
         let options = LinearReaderOptions::default()
             .with_prevalidate_chunk_crcs(true)
+            .with_skip_start_magic(offset > 0)
             .with_record_length_limit(RECORD_LIMIT);
         Ok(Self {
             file,
             reader: LinearReader::new_with_options(options),
             path: path.to_path_buf(),
             images,
-            topics: BTreeMap::new(),
+            raw: false,
+            topics,
             counts: BTreeMap::new(),
             damaged: false,
             ended: false,
@@ -121,9 +144,18 @@ impl Stream {
                         Some(n) => *n += 1,
                         None => drop(self.counts.insert(topic.clone(), 1)),
                     }
+                    if self.raw {
+                        let entry = Entry::Raw(header, topic.clone(), data.into_owned());
+                        return Ok(Some(entry));
+                    }
                     match topic.as_str() {
                         topics::META => return Ok(Some(Entry::Meta(data.into_owned()))),
                         topics::STEP => return Ok(Some(Entry::Step(step(&data)))),
+                        topics::NO_FRAME => return Ok(Some(Entry::NoFrame(step(&data)))),
+                        topics::MEMORY => {
+                            let memory = RecordedMemory::from_json(&data);
+                            return Ok(Some(Entry::Memory(header.sequence.into(), memory)));
+                        }
                         topics::IMAGE if self.images => {
                             return Ok(Some(Entry::Image(header.log_time, picture(&data))));
                         }
@@ -210,13 +242,20 @@ impl Recording {
 
 /// Whether the file ends with MCAP's footer record and magic.
 fn has_end(file: &mut File) -> std::io::Result<bool> {
-    const END: usize = 1 + 8 + 20 + mcap::MAGIC.len();
+    Ok(footer(file)?.is_some())
+}
+
+/// Bytes of footer and magic.
+pub(crate) const END: usize = 1 + 8 + 20 + mcap::MAGIC.len();
+
+/// MCAP's footer record with the magic after it, if the file ends with them.
+pub(crate) fn footer(file: &mut File) -> std::io::Result<Option<[u8; END]>> {
     let len = file.metadata()?.len();
-    let Some(start) = len.checked_sub(END as u64) else { return Ok(false) };
+    let Some(start) = len.checked_sub(END as u64) else { return Ok(None) };
     let mut end = [0; END];
     file.seek(SeekFrom::Start(start))?;
     file.read_exact(&mut end)?;
-    Ok(end.first() == Some(&op::FOOTER) && end.ends_with(mcap::MAGIC))
+    Ok((end.first() == Some(&op::FOOTER) && end.ends_with(mcap::MAGIC)).then_some(end))
 }
 
 /// See [`Recording::frames`]. An unreadable step is an error and the walk goes on; it ends where
@@ -254,7 +293,13 @@ impl Iterator for Frames {
                     let image = self.image.take().filter(|(t, _)| *t == step.sim_time_ns);
                     return Some(Ok((step, image.map(|(_, image)| image))));
                 }
-                Ok(Some(Entry::Meta(_) | Entry::Metadata(_))) => {}
+                Ok(Some(
+                    Entry::NoFrame(_)
+                    | Entry::Meta(_)
+                    | Entry::Metadata(_)
+                    | Entry::Memory(..)
+                    | Entry::Raw(..),
+                )) => {}
             }
         }
     }

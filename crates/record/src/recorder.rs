@@ -1,5 +1,6 @@
 //! The recorder: bounded queues between the drive loop and one thread that writes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use caril_core::{Image, RecordConfig, StepRecord};
+use caril_core::{ControllerMemory, Image, RecordConfig, StepRecord};
 use crossbeam::queue::ArrayQueue;
 
-use crate::log::Log;
+use crate::log::{self, Log};
+use crate::trigger::{Clips, Trigger};
 use crate::{RecordError, RecordingHeader};
 
 /// Steps that wait at most.
@@ -21,6 +23,9 @@ const STEP_QUEUE: usize = 1024;
 const POLL: Duration = Duration::from_millis(3);
 /// How often a chunk is ended and the file flushed to the disk, below one second.
 const FLUSH: Duration = Duration::from_millis(800);
+
+/// Steps from one memory of the controller to the next: about a second. A replay begins at one.
+const MEMORY_EVERY: u32 = 20;
 
 /// What became of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +38,10 @@ pub struct RecorderStats {
     pub dropped_steps: u64,
     /// Pictures lost: no buffer was free, the picture did not fit, or writing had failed.
     pub dropped_images: u64,
+    /// Steps that a [`Trigger`] found nothing about.
+    pub left_out_steps: u64,
+    /// Clips that a [`Trigger`] kept.
+    pub clips: u64,
     /// Bytes of the file.
     pub bytes: u64,
     /// The first error of writing; nothing was written after it.
@@ -42,6 +51,10 @@ pub struct RecorderStats {
 struct Item {
     step: StepRecord,
     image: Option<Image>,
+    /// Whether the step had a frame.
+    frame: bool,
+    /// What the controller remembered before it.
+    memory: Option<ControllerMemory>,
 }
 
 struct Shared {
@@ -73,6 +86,8 @@ pub struct Recorder {
     thread: Option<JoinHandle<RecorderStats>>,
     image_every: u64,
     images_seen: u64,
+    memory: Option<ControllerMemory>,
+    since_memory: u32,
 }
 
 impl Recorder {
@@ -86,7 +101,21 @@ impl Recorder {
         header: &RecordingHeader,
         config: &RecordConfig,
     ) -> Result<Self, RecordError> {
-        Self::start_with(Disk::create(path)?, header, config).map_err(|e| e.at(path))
+        Self::start_into(Disk::create(path)?, header, config, None).map_err(|e| e.at(path))
+    }
+
+    /// Like [`Recorder::start`], but keeps only what happened around events. Its thread holds the
+    /// encoded steps of the time before; they reach the disk when something happens.
+    ///
+    /// # Errors
+    /// As [`Recorder::start`].
+    pub fn start_triggered(
+        path: &Path,
+        header: &RecordingHeader,
+        config: &RecordConfig,
+        trigger: Trigger,
+    ) -> Result<Self, RecordError> {
+        Self::start_into(Disk::create(path)?, header, config, Some(trigger)).map_err(|e| e.at(path))
     }
 
     /// Like [`Recorder::start`] into any sink. `flush` of the sink is called about once a second.
@@ -97,6 +126,15 @@ impl Recorder {
         sink: W,
         header: &RecordingHeader,
         config: &RecordConfig,
+    ) -> Result<Self, RecordError> {
+        Self::start_into(sink, header, config, None)
+    }
+
+    fn start_into<W: Write + Send + 'static>(
+        sink: W,
+        header: &RecordingHeader,
+        config: &RecordConfig,
+        trigger: Option<Trigger>,
     ) -> Result<Self, RecordError> {
         let log = Log::start(sink, header, config)?;
         let images = if config.image_every == 0 { 0 } else { config.image_queue.max(1) as usize };
@@ -119,11 +157,12 @@ impl Recorder {
             .name("caril-record".into())
             .spawn(move || {
                 step_back();
-                write_all(log, &its)
+                write_all(log, &its, trigger.map(Clips::new))
             })
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
-        Ok(Self { shared, thread: Some(thread), image_every, images_seen: 0 })
+        let (thread, images_seen, memory, since_memory) = (Some(thread), 0, None, 0);
+        Ok(Self { shared, thread, image_every, images_seen, memory, since_memory })
     }
 
     /// Hands a step over, with its picture if it is an `image_every`-th one. Never waits, never
@@ -151,7 +190,32 @@ impl Recorder {
                 };
             }
         }
-        if let Err(item) = self.shared.waiting.push(Item { step: *step, image: copy }) {
+        let item = self.item(step, copy, true);
+        if let Err(item) = self.shared.waiting.push(item) {
+            self.shared.drop_item(item);
+        }
+    }
+
+    /// Whether it is time to tell what the controller remembers.
+    pub const fn wants_memory(&self) -> bool {
+        self.since_memory >= MEMORY_EVERY
+    }
+
+    /// Hands over what the controller remembers before the step that is pushed next.
+    pub const fn push_memory(&mut self, memory: &ControllerMemory) {
+        self.memory = Some(*memory);
+        self.since_memory = 0;
+    }
+
+    fn item(&mut self, step: &StepRecord, image: Option<Image>, frame: bool) -> Item {
+        self.since_memory = self.since_memory.saturating_add(1);
+        Item { step: *step, image, frame, memory: self.memory.take() }
+    }
+
+    /// Hands a step without a frame over, as [`Recorder::push`] does.
+    pub fn push_no_frame(&mut self, step: &StepRecord) {
+        let item = self.item(step, None, false);
+        if let Err(item) = self.shared.waiting.push(item) {
             self.shared.drop_item(item);
         }
     }
@@ -171,7 +235,7 @@ impl Recorder {
                 }
             },
         };
-        let mut item = Item { step: *step, image: copy };
+        let mut item = self.item(step, copy, true);
         while let Err(back) = self.shared.waiting.push(item) {
             item = back;
             if !self.wait() {
@@ -225,13 +289,12 @@ fn fill(buffer: &mut Image, image: &Image) {
     buffer.data.extend_from_slice(&image.data);
 }
 
-/// The thread's work: everything that waits, until the recorder closes.
 /// Lets the loop go first: where cores are few, packing pictures must not make a frame wait. Without
 /// the right to do so everything works as well, only less evenly.
 fn step_back() {
     use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
-    // 25 of 0–99 is nice +10.
-    if let Ok(low) = 25_u8.try_into() {
+    // 37 of 0–99 is nice +5: behind the loop, but not starved on a busy machine.
+    if let Ok(low) = 37_u8.try_into() {
         let _ = thread_priority::set_thread_priority_and_policy(
             thread_priority::thread_native_id(),
             ThreadPriority::Crossplatform(low),
@@ -240,7 +303,13 @@ fn step_back() {
     }
 }
 
-fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
+/// The thread's work: everything that waits, until the recorder closes.
+fn write_all<W: Write>(
+    mut log: Log<W>,
+    shared: &Shared,
+    mut clips: Option<Clips>,
+) -> RecorderStats {
+    let mut picture = Vec::new();
     let mut failure: Option<RecordError> = None;
     let mut last_flush = Instant::now();
     let mut unflushed = false;
@@ -252,17 +321,11 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
                 shared.drop_item(item);
                 continue;
             }
-            match log.write(&item.step, item.image.as_ref()) {
-                Ok(()) => {
+            let written = write(&mut log, clips.as_mut(), &item, &mut picture);
+            match written {
+                Ok(picture_dropped) => {
                     unflushed = true;
-                    if let Some(image) = item.image {
-                        shared.give_back(image);
-                    }
-                }
-                // One bad picture is no reason to lose the drive.
-                Err(RecordError::Picture { .. }) if item.image.is_some() => {
-                    shared.dropped_images.fetch_add(1, Ordering::Relaxed);
-                    failure = log.write(&item.step, None).err();
+                    shared.dropped_images.fetch_add(picture_dropped.into(), Ordering::Relaxed);
                     if let Some(image) = item.image {
                         shared.give_back(image);
                     }
@@ -290,6 +353,9 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
             thread::park_timeout(POLL);
         }
     }
+    if let Some(clips) = &mut clips {
+        clips.finish(&mut log);
+    }
     let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
     let (dropped_steps, dropped_images) =
         (read(&shared.dropped_steps), read(&shared.dropped_images));
@@ -299,6 +365,7 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
             ("images", log.written.images),
             ("dropped_steps", dropped_steps),
             ("dropped_images", dropped_images),
+            ("left_out_steps", log.written.left_out),
         ]
         .map(|(key, n)| (key.to_owned(), n.to_string()))
         .into();
@@ -308,6 +375,7 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
     let written = if failure.is_none() { log.written } else { log.safe };
     let dropped_steps = dropped_steps + (log.written.steps - written.steps);
     let dropped_images = dropped_images + (log.written.images - written.images);
+    let left_out_steps = log.written.left_out;
     let (bytes, closed) = log.close();
     let write_error = failure.map(|e| e.to_string()).or(closed.err().map(|e| e.to_string()));
     RecorderStats {
@@ -315,9 +383,36 @@ fn write_all<W: Write>(mut log: Log<W>, shared: &Shared) -> RecorderStats {
         images: written.images,
         dropped_steps,
         dropped_images,
+        left_out_steps,
+        clips: clips.map_or(0, |clips| clips.clips),
         bytes,
         write_error,
     }
+}
+
+/// Encodes and writes one step; whether its picture could not be encoded. One bad picture is no
+/// reason to lose the drive.
+fn write<W: Write>(
+    log: &mut Log<W>,
+    clips: Option<&mut Clips>,
+    item: &Item,
+    buffer: &mut Vec<u8>,
+) -> Result<bool, RecordError> {
+    let format = match item.image.as_ref().map(|image| log.encode(image, buffer)) {
+        None => None,
+        Some(Ok(format)) => Some(format),
+        Some(Err(RecordError::Picture { .. })) => None,
+        Some(Err(e)) => return Err(e),
+    };
+    let Item { step, frame, memory, .. } = *item;
+    let picture = format.map(|format| (format, Cow::Borrowed(buffer.as_slice())));
+    let dropped = item.image.is_some() && picture.is_none();
+    let ready = log::Item { step, frame, memory, picture };
+    match clips {
+        None => log.write(&ready, false)?,
+        Some(clips) => clips.take(log, &ready)?,
+    }
+    Ok(dropped)
 }
 
 /// A file whose `flush` reaches the disk.

@@ -3,6 +3,39 @@
 
 use caril_core::{BIN_COUNT, FaultSet, Field, Mode, NavCommand, Number, Regime, Stage, StepRecord};
 
+/// The parts of a step, causes before what follows from them: the gate's judgement of faults comes
+/// before what is wanted, because it decides whether the prediction counts at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What was seen: frame, vehicle, picture's check, truth, faults that others found.
+    Observe,
+    /// What the network said.
+    Infer,
+    /// Mode and faults.
+    Gate,
+    /// What was wanted, without and with correction.
+    Correct,
+    /// What went to the plant.
+    Command,
+    /// Times of the clock and of the stages: never compared.
+    Clock,
+}
+
+impl Part {
+    /// Its name, as in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Infer => "infer",
+            Self::Correct => "correct",
+            Self::Gate => "gate",
+            Self::Command => "command",
+            Self::Clock => "clock",
+        }
+    }
+}
+
 /// What is done with each field. `E` is what can go wrong.
 pub(crate) trait Visitor {
     /// What can go wrong.
@@ -47,19 +80,17 @@ pub(crate) trait Visitor {
     ) -> Result<(), Self::Error>;
     /// What is wrong if a number does not fit its field.
     fn misfit(&self, key: &'static str) -> Self::Error;
+    /// The fields that follow are of this part.
+    fn part(&mut self, _: Part) {}
+    /// Whether there is such a field: not in recordings older than it.
+    fn has(&mut self, _: &'static str) -> bool {
+        true
+    }
 }
 
 const NAVS: [&str; NavCommand::COUNT] =
     ["follow", "left", "right", "straight", "change_left", "change_right"];
 pub(crate) const MODES: [&str; 3] = ["nominal", "degraded", "safe_stop"];
-const REGIMES: [Regime; Regime::COUNT] = [
-    Regime::Kept,
-    Regime::PaperBinMean,
-    Regime::PaperUnsureKept,
-    Regime::PaperNoise,
-    Regime::Fused,
-    Regime::NoPrediction,
-];
 const REGIME_NAMES: [&str; Regime::COUNT] =
     ["kept", "paper_bin_mean", "paper_unsure_kept", "paper_noise", "fused", "no_prediction"];
 
@@ -73,6 +104,8 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
         ego,
         nav,
         advisory_speed_mps,
+        image,
+        observe_faults,
         predicted,
         regression,
         probs,
@@ -86,9 +119,11 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
         command,
         mode,
         faults,
+        actuate_faults,
         truth,
         times,
     } = step;
+    v.part(Part::Observe);
     v.u64("frame_id", "number of the frame, given by the plant", &mut frame_id.0)?;
     v.u64("sim_time_ns", "plant time, nanoseconds", sim_time_ns)?;
     u32(v, "dropped", "older frames thrown away before this one", dropped)?;
@@ -100,7 +135,16 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.name("nav", "the navigation's command", &NAVS, &mut k)?;
     *nav = NavCommand::from_code(k as u8).ok_or_else(|| v.misfit("nav"))?;
     v.f32("advisory_speed_mps", "the navigation's advisory speed, m/s", advisory_speed_mps)?;
+    if v.has(NEWER) {
+        let caril_core::ImageCheck { mean_luma, fingerprint, malformed } = image;
+        v.f32("image_luma", "mean brightness of the picture, 0 to 255", mean_luma)?;
+        v.u64("image_fingerprint", "equal for equal pictures", fingerprint)?;
+        v.bool("image_malformed", "whether the picture is none", malformed)?;
+        fault_set(v, "observe_faults", "faults found before the step, as bits", observe_faults)?;
+        fault_set(v, "actuate_faults", "faults of sending the command, as bits", actuate_faults)?;
+    }
 
+    v.part(Part::Infer);
     v.bool("predicted", "whether the network gave a usable prediction", predicted)?;
     v.f32("regression", "regression head, normalised steer", regression)?;
     v.probs("probs", "class probabilities, full left to full right", probs)?;
@@ -108,11 +152,12 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.f32("entropy_nats", "entropy of the classes, nats", entropy_nats)?;
     v.f32("neighbour_mass", "probability of argmax ± 1", neighbour_mass)?;
 
+    v.part(Part::Correct);
     let caril_core::Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
     v.f32("correction_steer", "corrected steer, normalised", steer)?;
     let mut k = *regime as usize;
     v.name("regime", "rule of the correction that applied", &REGIME_NAMES, &mut k)?;
-    *regime = REGIMES.get(k).copied().ok_or_else(|| v.misfit("regime"))?;
+    *regime = Regime::ALL.get(k).copied().ok_or_else(|| v.misfit("regime"))?;
     v.f32(
         "speed_cap_mps",
         "cap on the speed because of doubt, m/s; none if absent",
@@ -123,6 +168,7 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
 
     v.f32("steer_raw", "steer asked for without correction, CARLA scale", steer_raw)?;
     v.f32("steer_corrected", "steer asked for with correction, CARLA scale", steer_corrected)?;
+    v.part(Part::Command);
     v.f32("target_speed_mps", "target of the longitudinal control, m/s", target_speed_mps)?;
 
     let caril_core::Command { frame_id, steer, throttle, brake, mode: command_mode } = command;
@@ -131,19 +177,20 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.f32("command_throttle", "sent to the plant, 0 to 1", throttle)?;
     v.f32("command_brake", "sent to the plant, 0 to 1", brake)?;
     named_mode(v, "command_mode", "mode as sent to the plant", command_mode)?;
+    v.part(Part::Gate);
     named_mode(v, "mode", "the controller's mode", mode)?;
 
-    let mut bits = faults.bits();
-    u32(v, "faults", "faults as bits; names in fault_names", &mut bits)?;
-    *faults = FaultSet::from_bits(bits).ok_or_else(|| v.misfit("faults"))?;
+    fault_set(v, "faults", "faults as bits; names in fault_names", faults)?;
 
+    v.part(Part::Observe);
     let mut has_truth = truth.is_some();
     v.bool("has_truth", "whether the plant told the truth_ fields", &mut has_truth)?;
     if has_truth {
         numbers(v, truth.get_or_insert_default().fields())?;
     }
 
-    let caril_core::StageTimes { ns, age_ns } = times;
+    v.part(Part::Clock);
+    let caril_core::StageTimes { ns, age_ns, received_ns, judged_ns } = times;
     let [observe, check, infer, decide, actuate, record] = ns;
     debug_assert_eq!(Stage::COUNT, 6);
     v.u64("observe_ns", "waiting for and receiving the frame", observe)?;
@@ -152,8 +199,16 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.u64("decide_ns", "correction, longitudinal control, gate", decide)?;
     v.u64("actuate_ns", "sending the command", actuate)?;
     v.u64("record_ns", "handing the previous record over", record)?;
-    v.u64("age_ns", "from the frame's arrival to the command handed over", age_ns)
+    v.u64("age_ns", "from the frame's arrival to the command handed over", age_ns)?;
+    if v.has(NEWER) {
+        v.u64("received_ns", "when the frame arrived, on the step's clock", received_ns)?;
+        v.u64("judged_ns", "the controller's now, on the step's clock", judged_ns)?;
+    }
+    Ok(())
 }
+
+/// Whoever wrote this field wrote all of its age.
+pub(crate) const NEWER: &str = "judged_ns";
 
 fn numbers<V: Visitor, const N: usize>(v: &mut V, fields: [Field<'_>; N]) -> Result<(), V::Error> {
     for Field { name, about, value } in fields {
@@ -178,6 +233,18 @@ fn u32<V: Visitor>(
     Ok(())
 }
 
+fn fault_set<V: Visitor>(
+    v: &mut V,
+    key: &'static str,
+    about: &'static str,
+    field: &mut FaultSet,
+) -> Result<(), V::Error> {
+    let mut bits = field.bits();
+    u32(v, key, about, &mut bits)?;
+    *field = FaultSet::from_bits(bits).ok_or_else(|| v.misfit(key))?;
+    Ok(())
+}
+
 fn named_mode<V: Visitor>(
     v: &mut V,
     key: &'static str,
@@ -196,7 +263,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_core() {
-        for (k, regime) in REGIMES.into_iter().enumerate() {
+        for (k, regime) in Regime::ALL.into_iter().enumerate() {
             assert_eq!((regime as usize, regime.name()), (k, REGIME_NAMES[k]));
         }
         for (k, nav) in NavCommand::ALL.into_iter().enumerate() {

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use caril_core::{BIN_COUNT, StepRecord, Truth};
+use caril_core::{BIN_COUNT, Fault, ImageCheck, StepRecord, Truth};
 
 use crate::RecordError;
-use crate::step_fields::{Visitor, visit};
+use crate::step_fields::{NEWER, Visitor, visit};
 
 /// Appends the JSON of `step` to `out`, which is cleared first.
 pub fn step_to_json(step: &StepRecord, out: &mut String) {
@@ -37,7 +37,28 @@ pub fn step_from_json(json: &str) -> Result<StepRecord, RecordError> {
     reader.lost = reader.find("non_finite").unwrap_or("").trim_matches('"');
     let mut step = StepRecord::default();
     visit(&mut step, &mut reader)?;
+    if !reader.has(NEWER) {
+        guess_inputs(&mut step);
+    }
     Ok(step)
+}
+
+/// Recordings of before these fields do not say what the picture's check found, nor which faults
+/// came from outside. The faults of the step tell most of it.
+fn guess_inputs(step: &mut StepRecord) {
+    let has = |fault| step.faults.contains(fault);
+    step.image = ImageCheck {
+        mean_luma: match () {
+            () if has(Fault::ImageBlack) => 0.0,
+            () if has(Fault::ImageBlownOut) => 255.0,
+            () => 128.0,
+        },
+        // Pictures that follow each other are different, but for frozen ones.
+        fingerprint: if has(Fault::ImageFrozen) { 0 } else { step.frame_id.0.wrapping_add(1) },
+        malformed: has(Fault::ImageMalformed),
+    };
+    let outside = [Fault::MessageMalformed, Fault::StopRequested];
+    step.observe_faults = outside.into_iter().filter(|f| has(*f)).collect();
 }
 
 /// JSON schema of a step, as the record on `/step` carries it.
@@ -232,6 +253,10 @@ impl Visitor for Reader<'_> {
             .position(|n| *n == name)
             .ok_or_else(|| RecordError::Step(format!("{key} is {text}")))?;
         Ok(())
+    }
+
+    fn has(&mut self, key: &'static str) -> bool {
+        self.fields.iter().rev().any(|(k, _)| *k == key)
     }
 
     fn misfit(&self, key: &'static str) -> RecordError {

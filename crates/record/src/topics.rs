@@ -6,6 +6,10 @@ pub(crate) const PROFILE: &str = "caril";
 pub(crate) const IMAGE: &str = "/camera/image";
 /// The step.
 pub(crate) const STEP: &str = "/step";
+/// A step of the controller for which no frame had come.
+pub(crate) const NO_FRAME: &str = "/no_frame";
+/// What the controller remembers before the step that follows.
+pub(crate) const MEMORY: &str = "/memory";
 /// Where the vehicle is, for 3D views.
 pub(crate) const POSE: &str = "/ego/pose";
 /// The header.
@@ -17,7 +21,10 @@ pub(crate) const FACTS: &str = "caril";
 pub(crate) const END: &str = "caril.end";
 
 /// JSON schema of `/meta`.
-pub(crate) const META_SCHEMA: &str = r#"{"title":"caril.RecordingHeader","type":"object","properties":{"kind":{"type":"string"},"version":{"type":"string"},"command_line":{"type":"array","items":{"type":"string"}},"created_unix_s":{"type":"integer"},"seed":{"type":"integer"},"config":{"type":"object","properties":{}},"plant":{"type":"object","properties":{}},"policy":{"type":"string"},"card":{"type":"object","properties":{}},"extra":{"type":"object","properties":{}}}}"#;
+pub(crate) const META_SCHEMA: &str = r#"{"title":"caril.RecordingHeader","type":"object","properties":{"kind":{"type":"string"},"version":{"type":"string"},"command_line":{"type":"array","items":{"type":"string"}},"created_unix_s":{"type":"integer"},"seed":{"type":"integer"},"config":{"type":"object","properties":{}},"camera":{"type":"object","properties":{}},"plant":{"type":"object","properties":{}},"policy":{"type":"string"},"card":{"type":"object","properties":{}},"extra":{"type":"object","properties":{}}}}"#;
+
+/// JSON schema of `/memory`.
+pub(crate) const MEMORY_SCHEMA: &str = r#"{"title":"caril.ControllerMemory","description":"What the controller remembers before the step that follows, for a replay from here","type":"object","properties":{"resumes":{"type":"boolean","description":"whether steps before this were left out of the recording"},"layout":{"type":"integer","description":"which words mean what"},"newest_frame_id":{"type":"integer","description":"newest frame seen so far"},"plant_ns":{"type":["integer","null"],"description":"plant time of the newest frame"},"words":{"type":"array","items":{"type":"integer"}}}}"#;
 
 /// A mode as records name it.
 pub(crate) const fn mode_name(mode: caril_core::Mode) -> &'static str {

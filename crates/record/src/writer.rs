@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use caril_core::{RecordConfig, StepRecord};
+use caril_core::{ControllerMemory, RecordConfig, StepRecord};
 
 use crate::log::Log;
 use crate::recorder::Disk;
-use crate::{EncodedImage, RecordError, RecorderStats, RecordingHeader};
+use crate::{EncodedImage, RecordError, RecordedMemory, RecorderStats, RecordingHeader};
 
 /// Writes steps with pictures that are encoded already, for recordings that are made from files.
 /// Unlike [`crate::Recorder`], which ends its chunks by the clock, it writes the same bytes for
@@ -38,6 +38,14 @@ impl RecordingWriter {
         picture: Option<&EncodedImage>,
     ) -> Result<(), RecordError> {
         self.log.write_encoded(step, picture.map(|p| (p.format, p.bytes.as_slice())))
+    }
+
+    /// Writes what the controller remembers before the next step.
+    ///
+    /// # Errors
+    /// [`RecordError::Mcap`] if the file cannot be written.
+    pub fn write_memory(&mut self, memory: &ControllerMemory) -> Result<(), RecordError> {
+        self.log.write_memory(&RecordedMemory { resumes: false, memory: *memory })
     }
 
     /// Closes the file; what it holds.

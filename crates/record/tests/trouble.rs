@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use caril_core::{CounterRng, PixelOrder, RecordConfig};
-use caril_record::{RecordError, Recorder, Recording};
+use caril_record::{RecordError, Recorder, Recording, repair};
 use common::{header, image, random_step};
 
 const STEPS: u64 = 300;
@@ -16,7 +16,10 @@ const STEPS: u64 = 300;
 fn write(path: &Path) {
     let config = RecordConfig { lossless: true, ..RecordConfig::default() };
     let mut recorder = Recorder::start(path, &header(), &config).unwrap();
+    // A quarter of the camera's: some hundred copies are read.
     let mut noise = image(0, PixelOrder::Rgb);
+    (noise.width, noise.height) = (224, 224);
+    noise.data.truncate(224 * 224 * 3);
     let mut r = CounterRng::new(3, 3);
     noise.data.iter_mut().for_each(|b| *b = r.next_u64() as u8);
     for i in 0..STEPS {
@@ -66,6 +69,48 @@ fn a_cut_file_reads_up_to_the_cut() {
     }
     assert_eq!(last, STEPS as usize);
     assert!(partial > 5, "no cut left a part of the steps");
+}
+
+#[test]
+fn a_repaired_file_is_whole_and_loses_at_most_a_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, cut, to) =
+        (folder.path().join("whole.mcap"), folder.path().join("cut.mcap"), folder.path().join("b"));
+    write(&whole);
+    let bytes = std::fs::read(&whole).unwrap();
+    let mut r = CounterRng::new(9, 9);
+    let mut lengths: Vec<usize> =
+        (0..200).map(|_| r.below(bytes.len() as u64) as usize).chain([bytes.len()]).collect();
+    lengths.sort_unstable();
+    let mut last = 0;
+    for len in lengths {
+        std::fs::write(&cut, &bytes[..len]).unwrap();
+        let repaired = match repair(&cut, &to) {
+            Ok(repaired) => repaired,
+            Err(RecordError::NoHeader { .. }) => continue,
+            Err(e) => panic!("{e}"),
+        };
+        let before = Recording::open(&cut).unwrap().steps().count();
+        let recording = Recording::open(&to).unwrap();
+        assert!(recording.complete());
+        assert_eq!(*recording.header(), header());
+        let steps: Vec<_> = recording.steps().map(Result::unwrap).collect();
+        assert!(steps.iter().enumerate().all(|(i, step)| same(step, i)));
+        assert_eq!((steps.len(), repaired.steps), (before, before as u64));
+        let summary = recording.summary().unwrap();
+        assert_eq!((summary.complete, summary.frames), (true, before as u64));
+        assert_eq!(summary.images, repaired.images);
+        // MCAP's own reader agrees: it goes by the index that a cut file lacks.
+        let data = std::fs::read(&to).unwrap();
+        let all = mcap::MessageStream::new(&data).unwrap().map(Result::unwrap);
+        let of_steps = all.filter(|m| m.channel.topic == "/step").count();
+        assert_eq!(of_steps, before);
+        assert!(mcap::Summary::read(&data).unwrap().is_some_and(|s| !s.chunk_indexes.is_empty()));
+        assert_eq!(repaired.was_complete, len == bytes.len());
+        last = before;
+    }
+    assert_eq!(last, STEPS as usize);
+    assert!(matches!(repair(&to, &to), Err(RecordError::Foreign { .. })));
 }
 
 #[test]

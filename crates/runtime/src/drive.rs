@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use caril_core::{
-    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Policy, Stage,
-    StepRecord, World,
+    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Pacing, Policy,
+    Stage, StepRecord, World,
 };
 use caril_record::Recorder;
 
@@ -126,6 +126,10 @@ fn run<W: World, P: Policy>(
     let mut frame = Frame::for_camera(&world.info().camera);
     let mut stats = DriveStats::new(u64::from(config.gate.deadline_ms) * 1_000_000);
     let gone_ns = u64::from(config.gate.gone_ms) * 1_000_000;
+    // Whoever asks for every pixel of every frame wants no gap, and a plant in lockstep waits.
+    let wait_for_recorder = config.drive_loop.pacing == Pacing::Lockstep
+        && config.record.lossless
+        && config.record.image_every == 1;
     let mut last_fresh_ns = clock.now_ns();
     let mut stopped = false;
     let (end, plant_gone) = loop {
@@ -137,6 +141,11 @@ fn run<W: World, P: Policy>(
             faults.insert(Fault::StopRequested);
             stopped = true;
         }
+        if let Some(recorder) = recorder.as_deref_mut()
+            && recorder.wants_memory()
+        {
+            recorder.push_memory(&pipeline.memory());
+        }
         match seen.observed {
             Observed::Fresh => {}
             Observed::Ended(reason) => {
@@ -147,8 +156,14 @@ fn run<W: World, P: Policy>(
             }
             Observed::Gone => break (None, true),
             Observed::Nothing => {
-                let output = pipeline.no_frame(now_ns, faults);
-                let _ = world.actuate(&output.command);
+                let mut record = pipeline.no_frame(now_ns, faults);
+                if let Err(fault) = world.actuate(&record.command) {
+                    record.actuate_faults.insert(fault);
+                    record.faults.insert(fault);
+                }
+                if let Some(recorder) = recorder.as_deref_mut() {
+                    recorder.push_no_frame(&record);
+                }
                 if stop.asked() || now_ns.saturating_sub(last_fresh_ns) > gone_ns {
                     break (None, !stop.asked());
                 }
@@ -163,6 +178,7 @@ fn run<W: World, P: Policy>(
         let sent = world.actuate(&record.command);
         let after_actuate_ns = clock.now_ns();
         if let Err(fault) = sent {
+            record.actuate_faults.insert(fault);
             record.faults.insert(fault);
         }
         let times = &mut record.times;
@@ -170,7 +186,11 @@ fn run<W: World, P: Policy>(
         times.ns[Stage::Actuate as usize] = after_actuate_ns.saturating_sub(before_actuate_ns);
         times.age_ns = after_actuate_ns.saturating_sub(now_ns);
         if let Some(recorder) = recorder.as_deref_mut() {
-            recorder.push(&record, Some(&frame.image));
+            if wait_for_recorder {
+                recorder.push_blocking(&record, Some(&frame.image));
+            } else {
+                recorder.push(&record, Some(&frame.image));
+            }
             record.times.ns[Stage::Record as usize] =
                 clock.now_ns().saturating_sub(after_actuate_ns);
         }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use caril_control::{Controller, FrameMeta, StepInput, StepOutput, check_image};
 use caril_core::{
-    BIN_COUNT, Config, ConfigError, FaultSet, Frame, Pacing, Policy, Prediction, Stage, StageTimes,
-    StepRecord,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, FaultSet, Frame, Pacing, Policy,
+    PolicyCard, Prediction, Stage, StageTimes, StepRecord,
 };
 
 /// Where the loop's time comes from. Only measured durations and, in free pacing, the age of a
@@ -40,11 +40,7 @@ impl Clock for MonotonicClock {
 #[derive(Debug)]
 pub struct Pipeline<P> {
     policy: P,
-    controller: Controller,
-    pacing: Pacing,
-    deadline_ns: u64,
-    /// Plant time of the newest frame seen.
-    plant_ns: Option<u64>,
+    decider: Decider,
 }
 
 impl<P: Policy> Pipeline<P> {
@@ -53,15 +49,8 @@ impl<P: Policy> Pipeline<P> {
     /// # Errors
     /// [`ConfigError`] if the configuration makes no sense.
     pub fn new(policy: P, config: &Config) -> Result<Self, ConfigError> {
-        let card = policy.card();
-        let controller = Controller::new(*config, card.calibration, card.steer_scale)?;
-        Ok(Self {
-            policy,
-            controller,
-            pacing: config.drive_loop.pacing,
-            deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
-            plant_ns: None,
-        })
+        let decider = Decider::new(policy.card(), config)?;
+        Ok(Self { policy, decider })
     }
 
     /// The policy.
@@ -78,66 +67,146 @@ impl<P: Policy> Pipeline<P> {
         dropped: u32,
         faults: FaultSet,
     ) -> StepRecord {
-        let mut times = StageTimes::default();
         let start_ns = clock.now_ns();
-        let check = check_image(&frame.image);
+        let image = check_image(&frame.image);
         let checked_ns = clock.now_ns();
         let prediction = self.policy.infer(frame);
         let inferred_ns = clock.now_ns();
         // In lockstep nothing is late but by the plant's own time.
-        let (now_ns, received_ns) = match self.pacing {
+        let (judged_ns, received_ns) = match self.decider.pacing {
             Pacing::Lockstep => (frame.sim_time_ns, frame.sim_time_ns),
             Pacing::Free => (inferred_ns, frame.received_ns),
         };
-        self.plant_ns = self.plant_ns.max(Some(frame.sim_time_ns));
-        let overrun = now_ns.saturating_sub(received_ns) > self.deadline_ns;
-        let output = self.controller.step(&StepInput {
-            now_ns,
-            frame: FrameMeta { received_ns, ..FrameMeta::of(frame, dropped) },
-            image: check,
-            prediction,
-            overrun,
-            faults,
-        });
+        let seen = StepRecord {
+            frame_id: frame.id,
+            sim_time_ns: frame.sim_time_ns,
+            dropped,
+            ego: frame.ego,
+            nav: frame.nav,
+            advisory_speed_mps: frame.advisory_speed_mps,
+            image,
+            observe_faults: faults,
+            truth: frame.truth,
+            times: StageTimes { received_ns, judged_ns, ..StageTimes::default() },
+            ..StepRecord::default()
+        };
+        let mut record = self.decider.decide(&seen, prediction);
         let decided_ns = clock.now_ns();
-        times.ns[Stage::Check as usize] = checked_ns.saturating_sub(start_ns);
-        times.ns[Stage::Infer as usize] = inferred_ns.saturating_sub(checked_ns);
-        times.ns[Stage::Decide as usize] = decided_ns.saturating_sub(inferred_ns);
-        record(frame, dropped, prediction.ok(), &output, times)
+        let ns = &mut record.times.ns;
+        ns[Stage::Check as usize] = checked_ns.saturating_sub(start_ns);
+        ns[Stage::Infer as usize] = inferred_ns.saturating_sub(checked_ns);
+        ns[Stage::Decide as usize] = decided_ns.saturating_sub(inferred_ns);
+        record
+    }
+
+    /// What the controller remembers of the steps so far.
+    pub fn memory(&self) -> ControllerMemory {
+        self.decider.memory()
     }
 
     /// A step without a frame: nothing arrived, or the plant is gone.
-    pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepOutput {
-        let now_ns = match self.pacing {
-            // The plant's time stands still until its next frame. Before the first one it is not
-            // known at all: whatever that frame says is then no later than this.
-            Pacing::Lockstep => self.plant_ns.unwrap_or(u64::MAX),
-            Pacing::Free => now_ns,
-        };
-        self.controller.no_frame(now_ns, faults)
+    pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepRecord {
+        self.decider.no_frame(now_ns, faults)
     }
 }
 
-fn record(
-    frame: &Frame,
-    dropped: u32,
-    prediction: Option<Prediction>,
-    output: &StepOutput,
-    times: StageTimes,
-) -> StepRecord {
+/// The part of a step after the network: a function of what a [`StepRecord`] says was seen, of the
+/// prediction, and of the steps before. `Copy`, and the same whether the plant or a recording asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Decider {
+    controller: Controller,
+    pacing: Pacing,
+    deadline_ns: u64,
+    /// Plant time of the newest frame seen.
+    plant_ns: Option<u64>,
+}
+
+impl Decider {
+    /// A controller at rest with the card's calibration and steer scale.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration makes no sense.
+    pub fn new(card: &PolicyCard, config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            controller: Controller::new(*config, card.calibration, card.steer_scale)?,
+            pacing: config.drive_loop.pacing,
+            deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
+            plant_ns: None,
+        })
+    }
+
+    /// What it remembers of the steps so far.
+    pub fn memory(&self) -> ControllerMemory {
+        ControllerMemory { plant_ns: self.plant_ns, ..self.controller.memory() }
+    }
+
+    /// The same with that memory instead of its own; `None` if that is none of such a controller.
+    pub fn remembering(&self, memory: &ControllerMemory) -> Option<Self> {
+        let controller = self.controller.remembering(memory)?;
+        Some(Self { controller, plant_ns: memory.plant_ns, ..*self })
+    }
+
+    /// Decides on what `seen` saw: its frame's facts, picture check, faults found before the step,
+    /// truth and the clock's two readings. Everything else in it is passed over.
+    pub fn decide(
+        &mut self,
+        seen: &StepRecord,
+        prediction: Result<Prediction, Fault>,
+    ) -> StepRecord {
+        let StageTimes { received_ns, judged_ns, .. } = seen.times;
+        self.plant_ns = self.plant_ns.max(Some(seen.sim_time_ns));
+        let output = self.controller.step(&StepInput {
+            now_ns: judged_ns,
+            frame: FrameMeta {
+                id: seen.frame_id,
+                sim_time_ns: seen.sim_time_ns,
+                received_ns,
+                dropped: seen.dropped,
+                ego: seen.ego,
+                advisory_speed_mps: seen.advisory_speed_mps,
+                nav: seen.nav,
+            },
+            image: seen.image,
+            prediction,
+            overrun: judged_ns.saturating_sub(received_ns) > self.deadline_ns,
+            faults: seen.observe_faults,
+        });
+        let prediction = prediction.ok();
+        StepRecord {
+            predicted: prediction.is_some(),
+            regression: prediction.map_or(0.0, |p| p.regression()),
+            probs: prediction.map_or([0.0; BIN_COUNT], |p| *p.probs()),
+            confidence: prediction.map_or(0.0, |p| p.confidence()),
+            entropy_nats: prediction.map_or(0.0, |p| p.entropy_nats()),
+            neighbour_mass: prediction.map_or(0.0, |p| p.neighbour_mass()),
+            actuate_faults: FaultSet::EMPTY,
+            times: StageTimes { received_ns, judged_ns, ..StageTimes::default() },
+            ..record(&output, seen)
+        }
+    }
+
+    /// A step without a frame. In lockstep the plant's time stands still until its next frame;
+    /// before the first one it is not known at all: whatever that frame says is then no later than
+    /// the end of time.
+    pub fn no_frame(&mut self, now_ns: u64, faults: FaultSet) -> StepRecord {
+        let now_ns = match self.pacing {
+            Pacing::Lockstep => self.plant_ns.unwrap_or(u64::MAX),
+            Pacing::Free => now_ns,
+        };
+        let output = self.controller.no_frame(now_ns, faults);
+        let seen = StepRecord {
+            frame_id: output.command.frame_id,
+            sim_time_ns: self.plant_ns.unwrap_or(0),
+            observe_faults: faults,
+            times: StageTimes { judged_ns: now_ns, ..StageTimes::default() },
+            ..StepRecord::default()
+        };
+        record(&output, &seen)
+    }
+}
+
+fn record(output: &StepOutput, seen: &StepRecord) -> StepRecord {
     StepRecord {
-        frame_id: frame.id,
-        sim_time_ns: frame.sim_time_ns,
-        dropped,
-        ego: frame.ego,
-        nav: frame.nav,
-        advisory_speed_mps: frame.advisory_speed_mps,
-        predicted: prediction.is_some(),
-        regression: prediction.map_or(0.0, |p| p.regression()),
-        probs: prediction.map_or([0.0; BIN_COUNT], |p| *p.probs()),
-        confidence: prediction.map_or(0.0, |p| p.confidence()),
-        entropy_nats: prediction.map_or(0.0, |p| p.entropy_nats()),
-        neighbour_mass: prediction.map_or(0.0, |p| p.neighbour_mass()),
         correction: output.correction,
         steer_raw: output.steer_raw,
         steer_corrected: output.steer_corrected,
@@ -145,8 +214,7 @@ fn record(
         command: output.command,
         mode: output.mode,
         faults: output.faults,
-        truth: frame.truth,
-        times,
+        ..*seen
     }
 }
 

@@ -1,8 +1,8 @@
 //! The step hash is a promise across versions: the same drive, the same hash.
 
 use caril_core::{
-    Command, Correction, EgoState, Fault, FaultSet, FrameId, Mode, NavCommand, Pose, Regime,
-    StageTimes, StepRecord, Truth,
+    Command, Correction, EgoState, Fault, FaultSet, FrameId, ImageCheck, Mode, NavCommand, Pose,
+    Regime, StageTimes, StepRecord, Truth,
 };
 use caril_runtime::StepHash;
 
@@ -27,6 +27,9 @@ fn record() -> StepRecord {
         },
         nav: NavCommand::Straight,
         advisory_speed_mps: f32::NAN,
+        image: ImageCheck { mean_luma: 128.0, fingerprint: 107, malformed: false },
+        observe_faults: FaultSet::EMPTY,
+        actuate_faults: FaultSet::EMPTY,
         predicted: true,
         regression: 10.5,
         probs: std::array::from_fn(|k| k as f32 * 0.01),
@@ -64,7 +67,7 @@ fn record() -> StepRecord {
             collisions: 105,
             lane_invasions: 106,
         }),
-        times: StageTimes { ns: [1, 2, 3, 4, 5, 6], age_ns: 7 },
+        times: StageTimes { ns: [1, 2, 3, 4, 5, 6], age_ns: 7, ..StageTimes::default() },
     }
 }
 

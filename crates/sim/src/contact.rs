@@ -1,5 +1,7 @@
 //! Contacts: oriented boxes on the ground, and a tally that counts each contact once.
 
+use crate::vehicle::Vehicle;
+
 /// A box standing on the ground, CARLA axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Footprint {
@@ -57,6 +59,20 @@ impl Footprint {
         }
         Some(push)
     }
+}
+
+/// Puts a car that hit something to where it was pushed, and takes its speed. `push` is the way
+/// (x, y) that it was pushed, not zero.
+pub fn push_out(car: &mut Vehicle, to: &Footprint, push: (f64, f64)) {
+    let depth = libm::hypot(push.0, push.1);
+    car.x_m = to.x_m;
+    car.y_m = to.y_m;
+    // What moved into the obstacle is gone, what moved along it rubs.
+    let (s, c) = (libm::sin(car.yaw_rad), libm::cos(car.yaw_rad));
+    let along = (push.0 * c + push.1 * s) / depth;
+    car.speed_mps *= 0.9 * (1.0 - along * along);
+    car.lateral_mps = 0.0;
+    car.yaw_rate_radps *= 0.5;
 }
 
 /// Standing obstacles, sorted into square cells so that few are looked at.

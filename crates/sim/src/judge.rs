@@ -1,10 +1,11 @@
 //! The judge: where the car is on its route, and what it did wrong.
 
 use caril_core::{NavCommand, Pose};
-use caril_road::{LaneType, RoadMap, Route, RoutePoint};
+use caril_road::{RoadMap, Route, RoutePoint};
 
 use crate::expert::Place;
-use crate::vehicle::{TRACK_M, Vehicle, WHEELBASE_M};
+use crate::ride;
+use crate::vehicle::Vehicle;
 
 /// Beyond the lane's edge by this much, a wheel has crossed it; back by as much, it is back.
 const EDGE_MARGIN_M: f64 = 0.05;
@@ -26,12 +27,6 @@ pub struct Judge {
     pub lost: bool,
     /// Edges now between a wheel and the route's lane, to the left and to the right.
     crossed: [u32; 2],
-}
-
-/// Whether cars may roll on it.
-pub fn is_road(kind: LaneType) -> bool {
-    use LaneType::{Biking, Driving, Parking, Shoulder};
-    matches!(kind, Driving | Parking | Shoulder | Biking)
 }
 
 impl Judge {
@@ -58,48 +53,16 @@ impl Judge {
         pose: &mut Pose,
         dt_s: f64,
     ) {
-        pose.x_m = car.x_m;
-        pose.y_m = car.y_m;
-        pose.yaw_rad = car.yaw_rad;
         let (s_m, lateral_m) = route.project(car.x_m, car.y_m, self.place.s_m);
         self.place = Place { s_m, lateral_m };
         self.furthest_m = self.furthest_m.max(s_m);
         let here = route.at(s_m);
 
         let moved = car.speed_mps * dt_s;
-        let hint = pose.z_m + moved * libm::sin(pose.pitch_rad);
-        let mut heights = [hint; 4];
-        let mut all = true;
-        let mut off = false;
-        let wheels = car.wheels();
-        for (height, (x, y)) in heights.iter_mut().zip(wheels) {
-            match map.surface(x, y, hint) {
-                Some(surface) => {
-                    *height = surface.z_m;
-                    off |= !is_road(surface.lane_type);
-                }
-                None => {
-                    all = false;
-                    off = true;
-                }
-            }
-        }
+        let off = ride::follow_ground(map, car, pose, dt_s);
         self.off_road = off;
         if off {
             self.off_road_m += moved;
-        }
-        // Beyond the map's surfaces the land is as high and as steep as where they ended.
-        if all {
-            let [fl, fr, rl, rr] = heights;
-            let pitch = libm::atan2((fl + fr - rl - rr) / 2.0, WHEELBASE_M);
-            let roll = libm::atan2((fl + rl - fr - rr) / 2.0, TRACK_M);
-            // Springs: steps (kerbs, lanes that do not quite meet) take some 150 ms.
-            let share = 1.0 - libm::exp(-dt_s / 0.15);
-            pose.z_m = hint + share * ((fl + fr + rl + rr) / 4.0 - hint);
-            pose.pitch_rad += share * (pitch - pose.pitch_rad);
-            pose.roll_rad += share * (roll - pose.roll_rad);
-        } else {
-            pose.z_m = hint;
         }
         self.lost = off
             && match map.nearest_lane(car.x_m, car.y_m, pose.z_m) {
@@ -109,7 +72,7 @@ impl Judge {
                 }
                 None => true,
             };
-        self.watch_edges(route, &here, &wheels);
+        self.watch_edges(route, &here, &car.wheels());
     }
 
     /// Puts the car's attitude at once to that of the road (a start, not a ride).

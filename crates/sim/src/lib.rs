@@ -13,6 +13,7 @@ mod fault;
 mod judge;
 mod math;
 pub mod plan;
+pub mod ride;
 mod sight;
 pub mod stream;
 mod summary;

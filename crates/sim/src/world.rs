@@ -13,7 +13,7 @@ use caril_core::{
 use caril_road::{RoadMap, Route};
 
 use crate::config::{SimConfig, SimError};
-use crate::contact::{ContactTally, Footprint, Obstacles};
+use crate::contact::{self, ContactTally, Footprint, Obstacles};
 use crate::expert::{self, ExpertAction, Place};
 use crate::judge::Judge;
 use crate::math::wrap_angle;
@@ -237,17 +237,8 @@ impl SimWorld {
             meet(&mut ego, &car.footprint(), (1 << 32) + i as u64);
         }
         self.contacts.end();
-        let depth = libm::hypot(push.0, push.1);
-        if depth > 0.0 {
-            let car = &mut self.car;
-            car.x_m = ego.x_m;
-            car.y_m = ego.y_m;
-            // What moved into the obstacle is gone, what moved along it rubs.
-            let (s, c) = (libm::sin(car.yaw_rad), libm::cos(car.yaw_rad));
-            let along = (push.0 * c + push.1 * s) / depth;
-            car.speed_mps *= 0.9 * (1.0 - along * along);
-            car.lateral_mps = 0.0;
-            car.yaw_rate_radps *= 0.5;
+        if push != (0.0, 0.0) {
+            contact::push_out(&mut self.car, &ego, push);
         }
     }
 

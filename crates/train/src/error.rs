@@ -1,9 +1,10 @@
 //! Why training may fail.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use caril_core::CameraSpec;
 use caril_policy::PackError;
+use caril_record::RecordError;
 
 /// Why training failed.
 #[derive(Debug, thiserror::Error)]
@@ -114,4 +115,13 @@ pub enum TrainError {
     /// The pack.
     #[error(transparent)]
     Pack(#[from] PackError),
+}
+
+impl TrainError {
+    /// A recording's own error, some of which name the file already.
+    pub(crate) fn recording(error: &RecordError, path: &Path) -> Self {
+        let (message, end) = (error.to_string(), format!(": {}", path.display()));
+        let message = message.strip_suffix(&end).unwrap_or(&message).to_owned();
+        Self::Recording { message, path: path.into() }
+    }
 }

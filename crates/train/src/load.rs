@@ -53,7 +53,7 @@ pub fn load_selected(
     for path in files {
         let before = builder.count();
         let failed = |message: String| TrainError::Recording { message, path: path.clone() };
-        let recording = Recording::open(path).map_err(|e| failed(e.to_string()))?;
+        let recording = Recording::open(path).map_err(|e| TrainError::recording(&e, path))?;
         let got = recording.header().plant.camera;
         if (got.width, got.height) != (card.camera.width, card.camera.height) {
             let (expected, found) = (Box::new(card.camera), Box::new(got));
@@ -74,7 +74,7 @@ pub fn load_selected(
             done
         };
         for frame in recording.frames() {
-            let (step, picture) = frame.map_err(|e| failed(e.to_string()))?;
+            let (step, picture) = frame.map_err(|e| TrainError::recording(&e, path))?;
             let jump = last_time_ns
                 .is_some_and(|last: u64| step.sim_time_ns.abs_diff(last) > DRIVE_GAP_NS);
             last_time_ns = Some(step.sim_time_ns);
@@ -116,11 +116,8 @@ pub fn train(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainSummary, TrainError> {
     let first = options.data.first().ok_or(TrainError::NoData)?;
-    let camera = Recording::open(first)
-        .map_err(|e| TrainError::Recording { message: e.to_string(), path: first.clone() })?
-        .header()
-        .plant
-        .camera;
+    let camera =
+        Recording::open(first).map_err(|e| TrainError::recording(&e, first))?.header().plant.camera;
     let card = starting_card(options, &camera)?;
     let exclusions = match &options.exclude {
         Some(list) => Exclusions::load(list)?,

@@ -119,7 +119,7 @@ impl Panel {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Watched, TrainError> {
         let failed = |message: String| TrainError::Recording { message, path: path.into() };
-        let recording = Recording::open(path).map_err(|e| failed(e.to_string()))?;
+        let recording = Recording::open(path).map_err(|e| TrainError::recording(&e, path))?;
         let camera = recording.header().plant.camera;
         for card in self.cards().filter(|_| !self.any_camera) {
             let expected = card.camera;
@@ -143,7 +143,7 @@ impl Panel {
         };
         let (mut chunk, mut last_time_ns, mut last_id) = (Vec::with_capacity(CHUNK), None, None);
         for (index, frame) in recording.frames().enumerate() {
-            let (step, picture) = frame.map_err(|e| failed(e.to_string()))?;
+            let (step, picture) = frame.map_err(|e| TrainError::recording(&e, path))?;
             let time_ns = step.sim_time_ns;
             if last_time_ns.is_some_and(|last: u64| time_ns.abs_diff(last) > DRIVE_GAP_NS) {
                 last_id = None;

@@ -21,7 +21,7 @@ use crate::options::{Progress, TrainOptions, TrainSummary};
 ///
 /// # Errors
 /// [`TrainError::Pack`] if the pack to go on from does not load; [`TrainError::Option`] if the
-/// steer scale makes no sense.
+/// steer scale makes no sense or published weights are asked for that there are none of.
 pub fn starting_card(
     options: &TrainOptions,
     camera: &CameraSpec,
@@ -36,6 +36,10 @@ pub fn starting_card(
             });
         }
         return Ok(card);
+    }
+    if options.init.is_some() && options.architecture == Architecture::PilotNet {
+        let expected = "left out for pilotnet, of which there are no published weights";
+        return Err(TrainError::Option { option: "init", expected });
     }
     if !(options.steer_scale > 0.0 && options.steer_scale <= 1.0) {
         return Err(TrainError::Option { option: "steer scale", expected: "above 0, at most 1" });

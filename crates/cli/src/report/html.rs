@@ -26,6 +26,12 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// A probability with two digits of what it lacks to 1: thresholds may well be 0.9996.
+pub(crate) fn sure(p: f32) -> String {
+    let lacking = (1.0 - f64::from(p)).clamp(1e-6, 1.0);
+    num(p.into(), (1.0 - lacking.log10()).ceil().clamp(2.0, 6.0) as usize)
+}
+
 /// A number with so many decimals and a proper minus sign; a dash for what is not finite.
 pub(crate) fn num(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
@@ -51,17 +57,20 @@ pub(crate) fn signed(value: f64) -> String {
     if value.is_finite() && value >= 0.0005 { format!("+{text}") } else { text }
 }
 
-/// A JPEG as a data URI, made smaller if it is large; `None` if it is no picture.
-pub(crate) fn picture_uri(jpeg: &[u8]) -> Option<String> {
-    if !jpeg.starts_with(&[0xff, 0xd8]) {
+/// A JPEG or PNG as a JPEG's data URI, made smaller if it is large; `None` if it is no picture.
+pub(crate) fn picture_uri(picture: &[u8]) -> Option<String> {
+    let is_jpeg = picture.starts_with(&[0xff, 0xd8]);
+    if !is_jpeg && !picture.starts_with(b"\x89PNG") {
         return None;
     }
-    let small = if jpeg.len() > PICTURE_BYTES { Some(smaller(jpeg)?) } else { None };
-    Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(small.as_deref().unwrap_or(jpeg))))
+    let small =
+        if !is_jpeg || picture.len() > PICTURE_BYTES { Some(smaller(picture)?) } else { None };
+    let jpeg = small.as_deref().unwrap_or(picture);
+    Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }
 
-fn smaller(jpeg: &[u8]) -> Option<Vec<u8>> {
-    let picture = image::load_from_memory_with_format(jpeg, image::ImageFormat::Jpeg).ok()?;
+fn smaller(picture: &[u8]) -> Option<Vec<u8>> {
+    let picture = image::load_from_memory(picture).ok()?;
     let rgb = picture.thumbnail(PICTURE_SIDE, PICTURE_SIDE).to_rgb8();
     let mut out = Vec::new();
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 80);

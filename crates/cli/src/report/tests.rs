@@ -62,7 +62,8 @@ fn step(i: u64) -> StepRecord {
             route_completion: 100.0,
             ..Truth::default()
         }),
-        times: StageTimes { ns: [1_000_000; 6], age_ns: 5_000_000 },
+        times: StageTimes { ns: [1_000_000; 6], age_ns: 5_000_000, ..StageTimes::default() },
+        ..StepRecord::default()
     }
 }
 
@@ -165,7 +166,7 @@ fn no_truth_and_broken_numbers_do_not_break_the_page() {
             s.correction.confidence = v;
             s.correction.speed_cap_mps = v;
             s.predicted = i % 3 != 0;
-            s.times = StageTimes { ns: [u64::MAX; 6], age_ns: u64::MAX };
+            s.times = StageTimes { ns: [u64::MAX; 6], age_ns: u64::MAX, ..StageTimes::default() };
             s.truth = (i % 2 == 0).then_some(Truth {
                 expert_steer: v,
                 lane_deviation_m: v,

@@ -60,10 +60,9 @@ fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
     let (lines, meaning) = if steps.iter().any(is_paper) {
         (vec![0.9, 0.5], "sure from 0.90, unsure below 0.50".to_owned())
     } else if let Some(card) = input.card {
-        let enter = f64::from(card.calibration.mass_enter);
-        let exit = f64::from(card.calibration.mass_exit);
-        let (below, above) = (html::num(enter, 2), html::num(exit, 2));
-        (vec![enter, exit], format!("engages below {below}, lets go above {above}"))
+        let (enter, exit) = (card.calibration.mass_enter, card.calibration.mass_exit);
+        let (below, above) = (html::sure(enter), html::sure(exit));
+        (vec![enter.into(), exit.into()], format!("engages below {below}, lets go above {above}"))
     } else {
         (Vec::new(), String::new())
     };

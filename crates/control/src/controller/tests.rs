@@ -197,3 +197,52 @@ fn the_seed_decides_the_samples() {
     assert_eq!(steer(1, 5), steer(1, 5));
     assert!(steer(1, 5) != steer(2, 5) && steer(1, 5) != steer(1, 6));
 }
+
+#[test]
+fn a_controller_goes_on_from_its_memory_as_if_it_had_driven_there() {
+    let mut r = caril_core::CounterRng::new(11, 0);
+    let mut c = controller();
+    let mut modes = [false; 3];
+    for id in 1..=400 {
+        let prediction = if r.below(3) == 0 { unsure() } else { sure(r.range(-0.9, 0.9) as f32) };
+        let mut seen = input(id, r.range(0.0, 9.0) as f32, prediction);
+        let calm = (id / 40) % 2 == 0;
+        match if calm { 99 } else { r.below(8) } {
+            0 => seen.frame.ego.speed_mps = f32::NAN,
+            1 => seen.prediction = Err(Fault::PredictionNonFinite),
+            2 => seen.image.mean_luma = 0.0,
+            3 => seen.image.fingerprint = 1,
+            4 => seen.frame.id = FrameId(id / 2),
+            _ => {}
+        }
+        // Long enough at a standstill to leave a stop.
+        if calm && id > 40 {
+            seen.frame.ego.speed_mps = 0.0;
+        }
+        c.step(&seen);
+        if r.below(5) == 0 {
+            c.no_frame(id * PERIOD_NS + PERIOD_NS / 2, FaultSet::EMPTY);
+        }
+        let memory = c.memory();
+        // At rest with other limits, and with everything that it remembers: the same.
+        assert_eq!(controller().remembering(&memory), Some(c));
+        modes[c.no_frame(id * PERIOD_NS, FaultSet::EMPTY).mode as usize] = true;
+    }
+    assert_eq!(modes, [true; 3]);
+}
+
+#[test]
+fn words_that_are_no_memory_are_refused() {
+    let c = driven(3);
+    let memory = c.memory();
+    assert!(c.remembering(&memory).is_some());
+    let other = ControllerMemory { layout: MEMORY_LAYOUT + 1, ..memory };
+    assert_eq!(c.remembering(&other), None);
+    let refused = (0..memory.words.len()).filter(|k| {
+        let mut words = memory.words;
+        words[*k] = u64::MAX;
+        c.remembering(&ControllerMemory { words, ..memory }).is_none()
+    });
+    // All but six numbers that may have any bits.
+    assert!(refused.count() >= 18);
+}

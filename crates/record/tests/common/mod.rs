@@ -2,8 +2,8 @@
 #![allow(dead_code)]
 
 use caril_core::{
-    CameraSpec, Command, Correction, CounterRng, EgoState, FaultSet, FrameId, Image, Mode,
-    NavCommand, Pacing, PixelOrder, PlantInfo, Pose, Regime, StageTimes, StepRecord, Truth,
+    CameraSpec, Command, Correction, CounterRng, EgoState, FaultSet, FrameId, Image, ImageCheck,
+    Mode, NavCommand, Pacing, PixelOrder, PlantInfo, Pose, Regime, StageTimes, StepRecord, Truth,
 };
 use caril_record::RecordingHeader;
 
@@ -55,6 +55,13 @@ pub fn random_step(seed: u64) -> StepRecord {
         },
         nav: navs[r.below(navs.len() as u64) as usize],
         advisory_speed_mps: f(&mut r),
+        image: ImageCheck {
+            mean_luma: f(&mut r),
+            fingerprint: r.next_u64(),
+            malformed: r.below(2) == 1,
+        },
+        observe_faults: FaultSet::from_bits(r.below(4) as u32).unwrap(),
+        actuate_faults: FaultSet::from_bits(r.below(4) as u32).unwrap(),
         predicted,
         regression: f(&mut r),
         probs: std::array::from_fn(|_| f(&mut r)),
@@ -93,7 +100,12 @@ pub fn random_step(seed: u64) -> StepRecord {
             collisions: r.next_u64() as u32,
             lane_invasions: r.next_u64() as u32,
         }),
-        times: StageTimes { ns: std::array::from_fn(|_| r.next_u64()), age_ns: r.next_u64() },
+        times: StageTimes {
+            ns: std::array::from_fn(|_| r.next_u64()),
+            age_ns: r.next_u64(),
+            received_ns: r.next_u64(),
+            judged_ns: r.next_u64(),
+        },
     }
 }
 

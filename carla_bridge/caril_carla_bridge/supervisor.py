@@ -1,0 +1,81 @@
+"""The parent process: runs the bridge in a child, because the client library can abort a process
+and a client whose server died never recovers. It imports no CARLA."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+EXIT_AGAIN = 75
+BUG = 70
+CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE)
+BACKOFF_MAX_S = 15.0
+
+
+def say(text):
+    """One line for a human."""
+    print(f"bridge: {text}", file=sys.stderr, flush=True)
+
+
+def run(arguments, restarts, command=None):
+    """Runs children until one ends for good. Returns its exit code; 1 after too many restarts.
+
+    `command` replaces the child's program in tests.
+    """
+    asked, child = [], None
+
+    def forward(number, _frame):
+        asked.append(number)
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, forward)
+    with tempfile.TemporaryDirectory(prefix="caril") as folder:
+        status = os.path.join(folder, "status")
+        program = command or [sys.executable, "-m", "caril_carla_bridge"]
+        for attempt in range(restarts + 1):
+            if os.path.exists(status):
+                os.unlink(status)
+            child = subprocess.Popen([*program, *arguments, "--child", status])
+            if asked:  # between the two
+                child.send_signal(signal.SIGTERM)
+            code = verdict(wait(child), status)
+            if asked and code in (-signal.SIGTERM, -signal.SIGINT):
+                return 0  # before it could even listen to signals, so before it touched a world
+            if code != EXIT_AGAIN and code not in CRASHES:
+                return code
+            if asked:
+                return 0 if code == EXIT_AGAIN else 1
+            what = "lost its server" if code == EXIT_AGAIN else f"was killed by signal {-code}"
+            if attempt == restarts:
+                say(f"the child {what}; given up after {restarts} restarts")
+                return 1
+            pause = min(2.0 ** attempt, BACKOFF_MAX_S)
+            say(f"the child {what}; again in {pause:.0f} s ({attempt + 1} of {restarts})")
+            end = time.monotonic() + pause
+            while time.monotonic() < end and not asked:
+                time.sleep(0.05)
+            if asked:
+                return 0
+    return 1
+
+
+def wait(child):
+    """The child's exit code; signals interrupt the waiting and do not end it."""
+    while True:
+        try:
+            return child.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def verdict(code, status):
+    """What the child said of itself counts more than how its process died afterwards."""
+    try:
+        with open(status, encoding="utf-8") as f:
+            return int(f.read())
+    except (OSError, ValueError):
+        return code

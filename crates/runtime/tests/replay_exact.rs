@@ -1,0 +1,478 @@
+//! Whatever goes wrong in a drive, its replay is the same to the bit: a scripted plant and a
+//! scripted network with every fault that either can have.
+
+use std::path::Path;
+
+use caril_core::{
+    BIN_COUNT, Calibration, CameraSpec, Command, Config, CounterRng, EgoState, Fault, FaultSet,
+    Frame, FrameId, InputSpec, NavCommand, Observation, Observed, PACK_FORMAT, Pacing, PlantInfo,
+    Policy, PolicyCard, PolicyInputs, Prediction, Regime, StepRecord, TrainingFacts, Truth, World,
+};
+use caril_record::{Part, Recorder, RecorderStats, Recording, RecordingHeader, Trigger};
+use caril_runtime::{
+    Comparison, DriveOptions, DriveStats, ReplayCounts, ReplayOptions, StopFlag, drive, replay,
+};
+
+/// Fewer than pictures may wait for the recorder, so that none is dropped however slow it is.
+const FRAMES: u64 = 250;
+
+fn camera() -> CameraSpec {
+    CameraSpec { width: 16, height: 16, ..CameraSpec::PAPER }
+}
+
+/// A plant in which about every third frame something is wrong.
+struct Trouble {
+    info: PlantInfo,
+    seed: u64,
+    calls: u64,
+    id: u64,
+}
+
+impl Trouble {
+    fn new(seed: u64) -> Self {
+        let info = PlantInfo {
+            name: "trouble".into(),
+            map: "none".into(),
+            weather: "ClearNoon".into(),
+            camera: camera(),
+            rate_hz: 20.0,
+            pacing: Pacing::Lockstep,
+            route: Vec::new(),
+        };
+        Self { info, seed, calls: 0, id: 0 }
+    }
+}
+
+impl World for Trouble {
+    fn info(&self) -> &PlantInfo {
+        &self.info
+    }
+
+    fn observe(&mut self, frame: &mut Frame, _timeout_ns: u64) -> Observation {
+        self.calls += 1;
+        let mut r = CounterRng::new(self.seed, self.calls);
+        let mut seen = Observation::plain(Observed::Fresh);
+        // Trouble comes in blocks, so that the gate's counters run up and down.
+        let calm = (self.calls / 40).is_multiple_of(2);
+        let frozen = self.calls / 40 == 5 && r.below(5) > 0;
+        let trouble = match () {
+            () if frozen => 8,
+            () if calm => 99,
+            () => r.below(24),
+        };
+        match trouble {
+            0 | 1 => {
+                seen.observed = Observed::Nothing;
+                if trouble == 1 {
+                    seen.faults.insert(Fault::MessageMalformed);
+                }
+                return seen;
+            }
+            2 => {} // The same id again.
+            3 => self.id = self.id.saturating_sub(2),
+            4 => self.id += 4,
+            5 => {
+                (self.id, seen.dropped) = (self.id + 3, 2);
+            }
+            _ => self.id += 1,
+        }
+        frame.id = FrameId(self.id);
+        frame.sim_time_ns = self.id * 50_000_000;
+        frame.ego = EgoState {
+            speed_mps: r.range(0.0, 12.0) as f32,
+            accel_mps2: r.range(-3.0, 3.0) as f32,
+            yaw_rate_radps: r.range(-0.5, 0.5) as f32,
+            ..EgoState::default()
+        };
+        frame.ego.pose.x_m = r.range(-500.0, 500.0);
+        frame.nav = NavCommand::ALL[r.below(6) as usize];
+        frame.advisory_speed_mps = r.range(3.0, 12.0) as f32;
+        let expert_steer = r.range(-0.5, 0.5) as f32;
+        frame.truth = Some(Truth { expert_steer, ..Truth::default() });
+        let value = |r: &mut CounterRng| 60 + r.below(120) as u8;
+        match trouble {
+            6 => frame.image.data.fill(0),
+            7 => frame.image.data.fill(255),
+            8..=12 => frame.image.data.fill(90),
+            _ => frame.image.data.iter_mut().for_each(|b| *b = value(&mut r)),
+        }
+        match trouble {
+            13 => frame.ego.speed_mps = f32::NAN,
+            14 => frame.ego.pose.y_m = f64::INFINITY,
+            15 => frame.advisory_speed_mps = f32::from_bits(0x7fc0_1234),
+            16 => seen.faults.insert(Fault::MessageMalformed),
+            17 => frame.truth = None,
+            _ => {}
+        }
+        seen
+    }
+
+    fn actuate(&mut self, _: &Command) -> Result<(), Fault> {
+        if self.calls.is_multiple_of(17) { Err(Fault::PlantGone) } else { Ok(()) }
+    }
+}
+
+/// A network that looks at picture and speed, and fails now and then; `nudge` is added to its
+/// regression.
+struct Net {
+    card: PolicyCard,
+    nudge: f32,
+}
+
+impl Net {
+    fn new() -> Self {
+        let card = PolicyCard {
+            format: PACK_FORMAT,
+            name: "scripted".into(),
+            architecture: "none".into(),
+            camera: camera(),
+            input: InputSpec {
+                crop_top: 0.0,
+                crop_bottom: 1.0,
+                width: 16,
+                height: 16,
+                scale: [1.0; 3],
+                offset: [0.0; 3],
+            },
+            inputs: PolicyInputs { speed_scale_mps: Some(15.0), nav: true },
+            steer_scale: 0.5,
+            bin_edges: PolicyCard::standard_bin_edges(),
+            calibration: Calibration::default(),
+            conformal: None,
+            calibrated_on: None,
+            training: TrainingFacts::default(),
+            weights_sha256: String::new(),
+        };
+        Self { card, nudge: 0.0 }
+    }
+}
+
+impl Policy for Net {
+    fn card(&self) -> &PolicyCard {
+        &self.card
+    }
+
+    fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
+        // Colours, not bytes: a lossless picture may come back in another order.
+        let image = &frame.image;
+        let [red, ..] = image.order.rgb_offsets();
+        let sum: u64 = image
+            .data
+            .chunks_exact(image.order.bytes_per_pixel())
+            .enumerate()
+            .map(|(k, pixel)| k as u64 * u64::from(pixel[red]))
+            .sum();
+        if !frame.ego.speed_mps.is_finite() {
+            return Err(Fault::EgoInvalid);
+        }
+        let mut r = CounterRng::new(sum, frame.ego.speed_mps.to_bits().into());
+        match r.below(60) {
+            0 => return Err(Fault::PredictionNonFinite),
+            1 => return Err(Fault::PredictionMalformed),
+            2 => return Err(Fault::ImageMalformed),
+            _ => {}
+        }
+        let sharp = r.range(0.2, 8.0);
+        let weights: [f64; BIN_COUNT] = std::array::from_fn(|_| r.uniform().powf(sharp) + 1e-6);
+        let total: f64 = weights.iter().sum();
+        let regression = r.range(-1.0, 1.0) as f32 + self.nudge;
+        Prediction::new(regression, weights.map(|w| (w / total) as f32))
+            .map_err(|_| Fault::PredictionMalformed)
+    }
+}
+
+fn config(pacing: Pacing) -> Config {
+    let mut config = Config::default();
+    config.drive_loop.pacing = pacing;
+    config.record.lossless = true;
+    config.record.image_queue = 256;
+    config.gate.tolerate_frames = 3;
+    config.gate.recover_frames = 5;
+    config
+}
+
+fn record(path: &Path, seed: u64, config: &Config) -> (Recording, ReplayCounts) {
+    let stats = record_with(path, seed, config, FRAMES, |header| {
+        Recorder::start(path, header, &config.record).unwrap()
+    });
+    let frames = stats.steps;
+    let expected =
+        ReplayCounts { frames, replayed: frames, complete: true, ..ReplayCounts::default() };
+    (Recording::open(path).unwrap(), expected)
+}
+
+fn record_with(
+    path: &Path,
+    seed: u64,
+    config: &Config,
+    frames: u64,
+    start: impl FnOnce(&RecordingHeader) -> Recorder,
+) -> RecorderStats {
+    let mut world = Trouble::new(seed);
+    let header = RecordingHeader {
+        card: Some(Net::new().card),
+        ..RecordingHeader::new(world.info().clone())
+    };
+    let mut recorder = start(&header);
+    let stop = StopFlag::new();
+    let options = DriveOptions { frame_limit: Some(frames) };
+    let mut seen = 0;
+    let mut on_step = |_: &StepRecord, _: &DriveStats| {
+        seen += 1;
+        // A stop is asked for towards the end; the plant does not obey, so the drive goes on.
+        if seen == frames - 30 {
+            stop.ask();
+        }
+    };
+    drive(&mut world, Net::new(), config, Some(&mut recorder), &stop, options, &mut on_step)
+        .unwrap();
+    let stats = recorder.finish();
+    assert_eq!(
+        (stats.dropped_steps, stats.dropped_images, stats.write_error.as_deref()),
+        (0, 0, None),
+        "{}",
+        path.display()
+    );
+    stats
+}
+
+fn again(
+    recording: &Recording,
+    net: &mut Net,
+    network: bool,
+    config: &Config,
+    from: Option<u64>,
+) -> (ReplayCounts, Comparison, Vec<StepRecord>) {
+    let mut comparison = Comparison::default();
+    let mut steps = Vec::new();
+    let card = net.card.clone();
+    let counts = replay(
+        recording,
+        &card,
+        if network { Some(net as &mut dyn Policy) } else { None },
+        &[*config],
+        ReplayOptions { from: from.map(FrameId), frames: None },
+        &StopFlag::new(),
+        &mut |tick| {
+            if !tick.before {
+                comparison.add(tick.then, &tick.now[0]);
+                steps.push(tick.now[0]);
+            }
+        },
+    );
+    (counts.unwrap(), comparison, steps)
+}
+
+/// Text that tells every bit but of a NaN's payload.
+fn text(steps: &[StepRecord]) -> Vec<String> {
+    steps.iter().map(|s| format!("{s:?}")).collect()
+}
+
+#[test]
+fn every_fault_replays_to_the_bit_in_both_pacings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = FaultSet::EMPTY;
+    for seed in 0..6 {
+        let pacing = if seed % 2 == 0 { Pacing::Lockstep } else { Pacing::Free };
+        let config = config(pacing);
+        let path = folder.path().join(format!("{seed}.mcap"));
+        let (recording, expected) = record(&path, seed, &config);
+        recording.steps().for_each(|s| seen = seen.union(s.unwrap().faults));
+        for network in [true, false] {
+            let (counts, comparison, _) =
+                again(&recording, &mut Net::new(), network, &config, None);
+            assert_eq!(comparison.first, None, "seed {seed}, network {network}");
+            assert!(counts.no_frames > 0);
+            let no_frames = counts.no_frames;
+            assert_eq!(counts, ReplayCounts { no_frames, ..expected });
+            assert_eq!(comparison.compared, counts.frames + counts.no_frames);
+        }
+    }
+    for fault in [
+        Fault::FrameRepeated,
+        Fault::FrameOutOfOrder,
+        Fault::FrameGap,
+        Fault::ImageFrozen,
+        Fault::ImageBlack,
+        Fault::ImageBlownOut,
+        Fault::ImageMalformed,
+        Fault::EgoInvalid,
+        Fault::PredictionNonFinite,
+        Fault::PredictionMalformed,
+        Fault::PlantGone,
+        Fault::MessageMalformed,
+        Fault::StopRequested,
+    ] {
+        assert!(seen.contains(fault), "{} never came", fault.name());
+    }
+}
+
+#[test]
+fn a_replay_from_any_frame_is_the_tail_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let (recording, _) = record(&folder.path().join("a.mcap"), 3, &config);
+    let (_, _, whole) = again(&recording, &mut Net::new(), true, &config, None);
+    for from in [1, 37, 58, 111, 203] {
+        let (counts, comparison, tail) =
+            again(&recording, &mut Net::new(), true, &config, Some(from));
+        assert_eq!(comparison.first, None, "from {from}");
+        assert_eq!(text(&tail), text(&whole[whole.len() - tail.len()..]), "from {from}");
+        assert!(tail[0].frame_id.0 >= from && counts.before + counts.replayed == counts.frames);
+    }
+}
+
+/// What an event recorder keeps of a drive.
+#[test]
+fn the_clips_of_an_event_recorder_replay_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let frames = 1000;
+    for (seed, before_s) in [(3, 0), (5, 1), (8, 2)] {
+        let path = folder.path().join(format!("{seed}.mcap"));
+        record_with(&path, seed, &config, frames, |header| {
+            Recorder::start(&path, header, &config.record).unwrap()
+        });
+        let whole: Vec<_> = Recording::open(&path).unwrap().steps().map(Result::unwrap).collect();
+        // The same drive again; its five least confident steps are the events.
+        let decided = whole.iter().filter(|s| s.correction.regime != Regime::NoPrediction);
+        let mut sure: Vec<f32> = decided.map(|s| s.correction.confidence).collect();
+        sure.sort_by(f32::total_cmp);
+        let trigger = Trigger {
+            before_ns: before_s * 1_000_000_000,
+            after_ns: 300_000_000,
+            confidence_below: Some(sure[5]),
+            corrections: false,
+            faults: false,
+            takeovers: false,
+        };
+        let stats = record_with(&path, seed, &config, frames, |header| {
+            Recorder::start_triggered(&path, header, &config.record, trigger).unwrap()
+        });
+        assert!(stats.clips >= 2 && stats.left_out_steps > 100, "seed {seed}: {stats:?}");
+        assert_eq!(stats.steps + stats.left_out_steps, whole.len() as u64);
+        let recording = Recording::open(&path).unwrap();
+        let kept: Vec<_> = recording.steps().map(Result::unwrap).collect();
+        for (k, event) in whole.iter().enumerate().filter(|(_, s)| trigger.fires(s)) {
+            // What was before it and after it is there too.
+            let wanted = whole[..=k].iter().filter(|s| {
+                s.sim_time_ns + trigger.before_ns >= event.sim_time_ns
+                    && s.sim_time_ns <= event.sim_time_ns
+            });
+            let mut wanted = wanted.chain(whole[k..].iter().take(6));
+            assert!(wanted.all(|w| kept.iter().any(|s| s.frame_id == w.frame_id)), "step {k}");
+        }
+        let (counts, comparison, _) = again(&recording, &mut Net::new(), true, &config, None);
+        assert_eq!(comparison.first, None, "seed {seed}");
+        assert!(counts.left_out > 0 && counts.left_out <= stats.left_out_steps);
+        assert_eq!((counts.replayed, counts.unreadable), (stats.steps, 0));
+        // From the middle of a later clip.
+        let from = kept[kept.len() * 3 / 5].frame_id.0;
+        let (_, tail, _) = again(&recording, &mut Net::new(), true, &config, Some(from));
+        assert_eq!((tail.first.clone(), tail.compared > 0), (None, true), "seed {seed}");
+        assert!(tail.compared < comparison.compared);
+    }
+}
+
+/// A replay that begins by the index reads little: what lies before may as well be gone.
+#[test]
+fn a_replay_from_the_end_does_not_read_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let path = folder.path().join("a.mcap");
+    let stats = record_with(&path, 2, &config, 3000, |header| {
+        Recorder::start(&path, header, &config.record).unwrap()
+    });
+    let recording = Recording::open(&path).unwrap();
+    let last = recording.steps().map(|s| s.unwrap().frame_id.0).max().unwrap();
+    let (counts, comparison, tail) =
+        again(&recording, &mut Net::new(), true, &config, Some(last - 5));
+    assert_eq!((comparison.first.clone(), tail.is_empty()), (None, false));
+    assert_eq!(counts.before + counts.replayed, stats.steps);
+    // Damaged in the first half: a walk from the start ends there.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 4;
+    bytes[at..at + 40_000].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    let damaged = Recording::open(&path).unwrap();
+    let (counts, comparison, same) =
+        again(&damaged, &mut Net::new(), true, &config, Some(last - 5));
+    assert_eq!((comparison.first, text(&same)), (None, text(&tail)));
+    assert_eq!(counts.before + counts.replayed, stats.steps);
+    let (counts, ..) = again(&damaged, &mut Net::new(), true, &config, None);
+    assert!(counts.frames < stats.steps / 2, "{counts:?}");
+}
+
+/// At 200 places: what is there is replayed, as it was, and nothing else happens.
+#[test]
+fn a_cut_recording_replays_up_to_the_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let (recording, all) = record(&folder.path().join("a.mcap"), 1, &config);
+    let bytes = std::fs::read(recording.path()).unwrap();
+    let cut = folder.path().join("cut.mcap");
+    let mut r = CounterRng::new(200, 0);
+    let mut lengths: Vec<u64> = (0..200).map(|_| r.below(bytes.len() as u64)).collect();
+    lengths.sort_unstable();
+    let mut last = 0;
+    for len in lengths {
+        std::fs::write(&cut, &bytes[..len as usize]).unwrap();
+        let Ok(recording) = Recording::open(&cut) else {
+            assert_eq!(last, 0, "a longer file has no header");
+            continue;
+        };
+        let (counts, comparison, _) = again(&recording, &mut Net::new(), true, &config, None);
+        assert_eq!((comparison.first, counts.complete), (None, false), "{len} bytes");
+        assert!(counts.frames >= last && counts.replayed == counts.frames);
+        last = counts.frames;
+    }
+    assert!(last > 0 && last <= all.frames);
+}
+
+#[test]
+fn missing_pictures_are_counted_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(Pacing::Lockstep);
+    config.record.image_every = 3;
+    let (recording, expected) = record(&folder.path().join("a.mcap"), 4, &config);
+    let (counts, comparison, _) = again(&recording, &mut Net::new(), true, &config, None);
+    assert_eq!(comparison.first, None);
+    assert_eq!(counts.missing + counts.replayed, expected.frames);
+    assert_eq!(counts.replayed, expected.frames.div_ceil(3));
+}
+
+#[test]
+fn what_was_changed_is_named_with_its_first_tick_and_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(Pacing::Lockstep);
+    let (recording, _) = record(&folder.path().join("a.mcap"), 6, &config);
+    let steps: Vec<_> = recording.steps().map(Result::unwrap).collect();
+    let first = |net: &mut Net, config: &Config| {
+        let (_, comparison, _) = again(&recording, net, true, config, None);
+        comparison.first.map(|f| (f.frame_id, f.stage))
+    };
+    let find = |is: &dyn Fn(&StepRecord) -> bool| steps.iter().find(|s| is(s)).unwrap().frame_id;
+
+    let mut net = Net::new();
+    net.nudge = 1e-6;
+    assert_eq!(first(&mut net, &config), Some((find(&|s| s.predicted), Part::Infer)));
+
+    let mut net = Net::new();
+    net.card.calibration.regression_sigma *= 1.01;
+    assert_eq!(first(&mut net, &config).map(|f| f.1), Some(Part::Correct));
+
+    let mut other = config;
+    other.gate.black_mean = 90.5;
+    let old: FaultSet = [Fault::FrameRepeated, Fault::FrameOutOfOrder].into_iter().collect();
+    let dark = |s: &StepRecord| {
+        (config.gate.black_mean..=90.5).contains(&s.image.mean_luma)
+            && !s.faults.intersects(old)
+            && !s.faults.contains(Fault::ImageBlack)
+    };
+    assert_eq!(first(&mut Net::new(), &other), Some((find(&dark), Part::Gate)));
+
+    let mut other = config;
+    other.limits.steer_rate_max_per_s *= 1.01;
+    assert_eq!(first(&mut Net::new(), &other).map(|f| f.1), Some(Part::Command));
+    assert_eq!(first(&mut Net::new(), &config), None);
+}
