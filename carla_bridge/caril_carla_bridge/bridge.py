@@ -238,12 +238,14 @@ class Bridge:
         time_s = snapshot.timestamp.elapsed_seconds - self.first_s
         transform = seen.get_transform()
         rotation, at = transform.rotation, transform.location
-        forward = transform.get_forward_vector()
-        velocity, accel = seen.get_velocity(), seen.get_acceleration()
+        yaw, pitch = math.radians(rotation.yaw), math.radians(rotation.pitch)
+        # In doubles: the client's own forward vector has rounded twice.
+        forward = (math.cos(pitch) * math.cos(yaw), math.cos(pitch) * math.sin(yaw), math.sin(pitch))
+        def along(v):
+            return v.x * forward[0] + v.y * forward[1] + v.z * forward[2]
         ego = wire.Ego(
-            (at.x, at.y, at.z, math.radians(rotation.yaw), math.radians(rotation.pitch),
-             math.radians(rotation.roll)),
-            velocity.dot(forward), accel.dot(forward),
+            (at.x, at.y, at.z, yaw, pitch, math.radians(rotation.roll)),
+            along(seen.get_velocity()), along(seen.get_acceleration()),
             math.radians(seen.get_angular_velocity().z),
         )
         self.last_speed = abs(ego.speed_mps)

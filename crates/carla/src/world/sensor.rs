@@ -131,14 +131,15 @@ pub fn packed(value: &Value) -> Vec<u8> {
 }
 
 /// Latitude, longitude (degrees) and altitude of a place, for a map whose origin lies at
-/// `origin` (latitude, longitude): CARLA's Mercator.
+/// `origin` (latitude, longitude). As the 0.9.16 client's own `transform_to_geolocation` has it, y
+/// counts to the north here; Mercator instead of its projection, 4 cm apart over 100 m.
 pub fn geolocation(origin: (f64, f64), at: [f64; 3]) -> [f64; 3] {
     const EARTH_RADIUS_M: f64 = 6_378_137.0;
     let scale = libm::cos(origin.0.to_radians());
     let half = core::f64::consts::FRAC_PI_4;
     let mx = scale * origin.1.to_radians() * EARTH_RADIUS_M + at[0];
     let my =
-        scale * EARTH_RADIUS_M * libm::log(libm::tan(half + origin.0.to_radians() / 2.0)) - at[1];
+        scale * EARTH_RADIUS_M * libm::log(libm::tan(half + origin.0.to_radians() / 2.0)) + at[1];
     let lon = (mx / (EARTH_RADIUS_M * scale)).to_degrees();
     let lat = 2.0 * (libm::atan(libm::exp(my / (EARTH_RADIUS_M * scale))) - half);
     [lat.to_degrees(), lon, at[2]]
@@ -167,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn north_is_minus_y() {
-        let [lat, lon, _] = geolocation((42.0, 2.0), [100.0, -100.0, 0.0]);
+    fn north_is_y_as_the_client_has_it() {
+        let [lat, lon, _] = geolocation((42.0, 2.0), [100.0, 100.0, 0.0]);
         assert!(lat > 42.0 && lat < 42.002 && lon > 2.0 && lon < 2.002, "{lat} {lon}");
     }
 }
