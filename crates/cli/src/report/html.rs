@@ -26,6 +26,18 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// How many nines a probability has: 0.9 one, 0.999 three. Near 1 this is what tells one from
+/// another; f32 ends at seven.
+pub(crate) fn nines(p: f32) -> f64 {
+    -(1.0 - f64::from(p)).clamp(1e-7, 1.0).log10()
+}
+
+/// A probability with two digits of what it lacks to 1: thresholds may well be 0.9996.
+pub(crate) fn sure(p: f32) -> String {
+    let lacking = (1.0 - f64::from(p)).clamp(1e-6, 1.0);
+    num(p.into(), (1.0 - lacking.log10()).ceil().clamp(2.0, 6.0) as usize)
+}
+
 /// A number with so many decimals and a proper minus sign; a dash for what is not finite.
 pub(crate) fn num(value: f64, decimals: usize) -> String {
     if !value.is_finite() {

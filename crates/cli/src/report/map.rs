@@ -4,7 +4,7 @@ use caril_core::StepRecord;
 use caril_road::{LaneStrip, LaneType, MarkKind, RoadMap};
 
 use super::ReportInput;
-use super::html::escape;
+use super::html::{escape, nines};
 
 /// Shades of a quantity along the path, from harmless to bad.
 pub(super) const LEVELS: usize = 7;
@@ -109,8 +109,8 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
         d.is_finite().then(|| level(d / 0.15))
     };
     let doubt = |s: &StepRecord| {
-        let c = f64::from(s.correction.confidence);
-        (s.predicted && c.is_finite()).then(|| level((1.0 - c) / 0.1))
+        let c = s.correction.confidence;
+        (s.predicted && c.is_finite()).then(|| level(6.5 - nines(c)))
     };
     let maps = [
         draw(
@@ -121,7 +121,7 @@ pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> Strin
             "Distance from the lane's centre",
             ["0", "≥ 0.9 m"],
         ),
-        draw(input.steps, &view, &pins, doubt, "Confidence", ["1", "≤ 0.4"]),
+        draw(input.steps, &view, &pins, doubt, "Confidence, in nines", ["6", "0"]),
     ];
     format!(
         "<section><h2>Where it drove</h2>{defs}<div class=\"maps\">{}</div>\

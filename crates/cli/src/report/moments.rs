@@ -7,7 +7,7 @@ use caril_core::{BIN_COUNT, PolicyCard, Regime, StepRecord, bin_center};
 use super::ReportInput;
 use super::chart::time_s;
 use super::headline::nearer;
-use super::html::{num, picture_uri, signed};
+use super::html::{num, picture_uri, signed, sure};
 
 pub(super) fn section(input: &ReportInput<'_>, moments: &[&StepRecord]) -> String {
     if moments.is_empty() {
@@ -129,12 +129,6 @@ fn dial(step: &StepRecord, full: f64) -> String {
         value("corrected", "c-corr", corrected),
         value("expert", "c-expert", expert),
     )
-}
-
-/// A probability with two digits of what it lacks to 1: thresholds may well be 0.9996.
-fn sure(p: f32) -> String {
-    let lacking = (1.0 - f64::from(p)).clamp(1e-6, 1.0);
-    num(p.into(), (1.0 - lacking.log10()).ceil().clamp(2.0, 6.0) as usize)
 }
 
 fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {

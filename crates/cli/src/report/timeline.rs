@@ -4,6 +4,7 @@ use caril_core::{Regime, StepRecord};
 
 use super::bands;
 use super::chart::{Chart, Curve, TimeAxis};
+use super::html::nines;
 use super::{ReportInput, html};
 
 /// Entropy of eleven equal probabilities, nats.
@@ -15,7 +16,8 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
     }
     let charts = [
         steer(input.steps, axis),
-        confidence(input, axis),
+        confidence(input.steps, axis),
+        deciding(input, axis),
         speed(input.steps, axis),
         deviation(input.steps, axis),
         bands::modes_and_faults(input.steps, axis),
@@ -50,7 +52,27 @@ fn steer(steps: &[StepRecord], axis: &TimeAxis) -> String {
     .html(axis)
 }
 
-fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
+fn confidence(steps: &[StepRecord], axis: &TimeAxis) -> String {
+    Chart {
+        title: "Confidence",
+        unit: "",
+        curves: vec![
+            Curve::of("entropy ÷ ln 11", "c-entr", steps, |s| {
+                predicted(s, s.entropy_nats) / ENTROPY_MAX
+            }),
+            Curve::of("highest class", "c-max", steps, |s| predicted(s, s.confidence)),
+        ],
+        include: &[0.0, 1.0],
+        lines: Vec::new(),
+        beneath: String::new(),
+        more_legend: String::new(),
+        height_px: 150,
+    }
+    .html(axis)
+}
+
+/// What the correction decided by, in nines: 0.9 and 0.9999 are worlds apart.
+fn deciding(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
     let steps = input.steps;
     let is_paper = |s: &StepRecord| {
         use Regime::{PaperBinMean, PaperNoise, PaperUnsureKept};
@@ -58,12 +80,11 @@ fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
     };
     // The paper's rule has thresholds of its own, on the highest probability.
     let (lines, meaning) = if steps.iter().any(is_paper) {
-        (vec![0.9, 0.5], "sure from 0.90, unsure below 0.50".to_owned())
+        (vec![nines(0.9), nines(0.5)], "sure from 0.90, unsure below 0.50".to_owned())
     } else if let Some(card) = input.card {
-        let enter = f64::from(card.calibration.mass_enter);
-        let exit = f64::from(card.calibration.mass_exit);
-        let (below, above) = (html::num(enter, 2), html::num(exit, 2));
-        (vec![enter, exit], format!("engages below {below}, lets go above {above}"))
+        let (enter, exit) = (card.calibration.mass_enter, card.calibration.mass_exit);
+        let (below, above) = (html::sure(enter), html::sure(exit));
+        (vec![nines(enter), nines(exit)], format!("engages below {below}, lets go above {above}"))
     } else {
         (Vec::new(), String::new())
     };
@@ -72,18 +93,12 @@ fn confidence(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         more_legend.push_str(&format!("<span><b class=\"dash\"></b>{meaning}</span>"));
     }
     Chart {
-        title: "Confidence",
-        unit: "bands show where the correction stepped in",
-        curves: vec![
-            Curve::of("entropy ÷ ln 11", "c-entr", steps, |s| {
-                predicted(s, s.entropy_nats) / ENTROPY_MAX
-            }),
-            Curve::of("highest class", "c-max", steps, |s| predicted(s, s.confidence)),
-            Curve::of("deciding confidence", "c-conf", steps, |s| {
-                predicted(s, s.correction.confidence)
-            }),
-        ],
-        include: &[0.0, 1.0],
+        title: "Deciding confidence",
+        unit: "in nines: 2 is 0.99, 4 is 0.9999; bands show where the correction stepped in",
+        curves: vec![Curve::of("deciding confidence", "c-conf", steps, |s| {
+            if s.predicted { nines(s.correction.confidence) } else { f64::NAN }
+        })],
+        include: &[0.0, 7.0],
         lines,
         beneath,
         more_legend,

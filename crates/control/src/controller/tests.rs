@@ -215,7 +215,8 @@ fn a_controller_goes_on_from_its_memory_as_if_it_had_driven_there() {
             4 => seen.frame.id = FrameId(id / 2),
             _ => {}
         }
-        if calm && id % 40 > 20 {
+        // Long enough at a standstill to leave a stop.
+        if calm && id > 40 {
             seen.frame.ego.speed_mps = 0.0;
         }
         c.step(&seen);
