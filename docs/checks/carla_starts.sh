@@ -11,7 +11,10 @@ for ((i = 0; i < n; i++)); do
   pid=$!
   # At a moment of its own each time: before, during and after setting up.
   sleep "$(awk -v i="$i" 'BEGIN { print 0.3 + (i * 7 % 23) * 0.15 }')"
-  kill -s "$([ $((i % 2)) = 0 ] && echo INT || echo TERM)" "$pid"
+  name=$([ $((i % 2)) = 0 ] && echo INT || echo TERM)
+  kill -s "$name" "$pid"
+  # A shell's background job is born deaf to INT, until it sets a handler of its own.
+  (for _ in 1 2 3 4 5; do sleep 2; kill -s "$name" "$pid" 2>/dev/null || exit 0; done) &
   wait "$pid"
   code=$?
   codes[$code]=$((${codes[$code]:-0} + 1))
