@@ -60,14 +60,17 @@ fn a_drive_leaves_a_recording_and_a_report() {
     let folder = tempfile::tempdir().expect("folder");
     let out = folder.path().to_str().expect("path");
     let output = run(&["drive", "--frames", "60", "--out", out, "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // A busy machine may not write every picture; that is said, and the exit code is 3.
+    let dropped = json(&output)["recorder_dropped_images"].as_u64().expect("count");
+    let code = if dropped == 0 { 0 } else { 3 };
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(folder.path().join("report.html")).expect("report");
     assert!(page.contains("<svg") && page.contains("data:image/jpeg"), "pictures and plots");
     let recording = folder.path().join("drive.mcap");
     let inspected = run(&["inspect", recording.to_str().expect("path"), "--json"]);
     assert_eq!(inspected.status.code(), Some(0));
     assert_eq!(json(&inspected)["frames"], 60);
-    assert_eq!(json(&inspected)["images"], 60);
+    assert_eq!(json(&inspected)["images"], 60 - dropped);
 }
 
 #[test]

@@ -155,10 +155,7 @@ impl Recorder {
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("caril-record".into())
-            .spawn(move || {
-                step_back();
-                write_all(log, &its, trigger.map(Clips::new))
-            })
+            .spawn(move || write_all(log, &its, trigger.map(Clips::new)))
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
         let (thread, images_seen, memory, since_memory) = (Some(thread), 0, None, 0);
@@ -287,20 +284,6 @@ fn fill(buffer: &mut Image, image: &Image) {
     buffer.order = image.order;
     buffer.data.clear();
     buffer.data.extend_from_slice(&image.data);
-}
-
-/// Lets the loop go first: where cores are few, packing pictures must not make a frame wait. Without
-/// the right to do so everything works as well, only less evenly.
-fn step_back() {
-    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
-    // 37 of 0–99 is nice +5: behind the loop, but not starved on a busy machine.
-    if let Ok(low) = 37_u8.try_into() {
-        let _ = thread_priority::set_thread_priority_and_policy(
-            thread_priority::thread_native_id(),
-            ThreadPriority::Crossplatform(low),
-            ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other),
-        );
-    }
 }
 
 /// The thread's work: everything that waits, until the recorder closes.
