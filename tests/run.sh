@@ -19,6 +19,11 @@ RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --lock
 # The command-line tests run the program itself, which `cargo test` alone would not build.
 step cargo build --release --workspace --locked
 step cargo test --release --workspace --locked
+# Known holes in dependencies, where the tool is; licences and sources are one of the tests above.
+if command -v cargo-deny >/dev/null 2>&1; then
+  step cargo deny check licenses sources bans
+  step cargo deny check advisories || echo "advisories: could not be checked, or something was found" >&2
+fi
 
 # The bridge, against the genuine CARLA client. Its wheels exist for Python 3.10 to 3.12.
 python=
@@ -35,7 +40,7 @@ if [ -z "$python" ]; then
 fi
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/carla-venv
-if ! "$venv/bin/python" -c 'import carla, zmq, pytest, caril_carla_bridge' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import carla, zmq, pytest, mcap, caril_carla_bridge' 2>/dev/null; then
   rm -rf "$venv"
   if ! "$python" -m venv "$venv"; then
     apt-get update -q && apt-get install -y -q python3-venv

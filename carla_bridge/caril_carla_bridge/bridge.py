@@ -81,7 +81,7 @@ class Bridge:
                 self.client, self.world, o.traffic, o.tag, o.tm_port, o.seed, self.say)
         self.judge = Judge(self.route, 1.0 / o.rate, start, o.frames)
         self._first()
-        self.plant = Plant(o.endpoint, self._info())
+        self.plant = Plant(o.endpoint, self._info(), o.keys)
         self.say(f"plant at {self.plant.endpoint} ({self._map_name()}, {self.route.length_m:.0f} m)")
 
     def _town(self):
@@ -172,14 +172,15 @@ class Bridge:
                 held_s += 1.0 / self.o.rate
                 self._apply(hold if held_s < WATCHDOG_S else None)
             elif silent:
-                # The controller did not answer: braking in real time until it does.
-                if self.plant.any_command(1.0 / self.o.rate):
-                    silent = False
+                # The controller did not answer: braking in real time until it does. Once the car
+                # stands, the world stands still with it and no frame is counted.
+                silent = not self.plant.any_command(1.0 / self.o.rate)
+                while (silent and frame.ego.speed_mps < STANDING_MPS and self.plant.started
+                       and not self.stop()):
+                    self.plant.look()
+                    silent = not self.plant.any_command(1.0 / self.o.rate)
                 if not self.plant.started:
                     return self._left()
-                if frame.ego.speed_mps < STANDING_MPS and silent:
-                    self.plant.look()
-                    continue
                 self._apply(None)
             else:
                 self.plant.send_frame(frame)

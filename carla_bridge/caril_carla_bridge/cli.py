@@ -4,11 +4,10 @@ survives whatever the client library does on its way out."""
 import argparse
 import json
 import os
-import signal
 import sys
 import traceback
 
-from caril_carla_bridge import supervisor
+from caril_carla_bridge import secure, supervisor
 
 EXAMPLE = """Example:
   caril carla-server --port 2000 --map town_blocks &
@@ -26,6 +25,10 @@ def parser():
     p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int, default=2000, help="CARLA's port [2000]")
     p.add_argument("--endpoint", default="tcp://127.0.0.1:5555", help="where controllers connect")
+    p.add_argument("--key", help="own secret key, of `caril keys new`")
+    p.add_argument("--peers", help="file of the allowed controllers' public keys")
+    p.add_argument("--insecure", action="store_true",
+                   help="let anyone drive although the endpoint leaves this machine")
     p.add_argument("--map", help="town to load [the one that is there]")
     p.add_argument("--route", default="default", help="default, random or =X,Y:X,Y [default]")
     p.add_argument("--seed", type=int, default=1)
@@ -75,12 +78,28 @@ def camera(options):
     return {"width": width, "height": height, "fov_deg": options.fov, "mount": mount}
 
 
+def keys(options):
+    """Own secret and peers for the endpoint, None where none are needed."""
+    if (options.key is None) != (options.peers is None) or options.key and options.insecure:
+        raise ValueError("--key and --peers go together, and without --insecure")
+    if options.key is not None:
+        return secure.read_secret(options.key), secure.read_peers(options.peers)
+    if not secure.stays_here(options.endpoint):
+        if not options.insecure:
+            raise ValueError(f"{options.endpoint} leaves this machine: give --key and --peers "
+                             "(see `caril keys new --help`), or --insecure")
+        if options.child is None:
+            say(f"warning: --insecure: anyone who reaches {options.endpoint} may drive or look on")
+    return None
+
+
 def main():
     """Entry point."""
     p = parser()
     options = p.parse_args()
     try:
         options.camera = camera(options)
+        options.keys = keys(options)
         if not 1 <= options.rate <= 240:
             raise ValueError("--rate: expected 1 to 240")
     except (ValueError, KeyError, OSError) as e:
@@ -98,8 +117,7 @@ def say(text):
 def child(options):
     """One run; never returns. `os._exit` because the client library aborts some exits."""
     asked = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.append(True))
+    supervisor.hear(lambda *_: asked.append(True))
     code, parent = supervisor.BUG, os.getppid()
     try:
         # A child whose parent was killed leaves as well, and leaves the world in order.

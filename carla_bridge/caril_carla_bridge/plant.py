@@ -4,16 +4,18 @@ import time
 
 import zmq
 
-from caril_carla_bridge import wire
+from caril_carla_bridge import secure, wire
 
 LATE = "late"
 LEFT = "left"
 
 
 class Plant:
-    """Bound at an endpoint. `info` is the `plant` object of the Welcome."""
+    """Bound at an endpoint. `info` is the `plant` object of the Welcome; `keys` is the own secret
+    key and the allowed controllers' public keys, or None where the endpoint stays on the machine."""
 
-    def __init__(self, endpoint, info):
+    def __init__(self, endpoint, info, keys=None):
+        self._guard = None if keys is None else secure.Guard(*keys)
         self.info = info
         self.route = None       # routing id of the controller
         self.session = 0
@@ -24,7 +26,7 @@ class Plant:
         self._last_ping = 0.0
         self._context = zmq.Context()
         self._socket = s = self._context.socket(zmq.ROUTER)
-        s.maxmsgsize = wire.HEADER.size + wire.HANDSHAKE_MAX
+        s.maxmsgsize = wire.HEADER.size + wire.HANDSHAKE_MAX + 64
         s.sndhwm, s.rcvhwm, s.linger = 4, 16, 200
         s.router_mandatory = 1
         # Not ZeroMQ's heartbeat: see docs/wire.md.
@@ -42,6 +44,13 @@ class Plant:
 
     def _send(self, route, data):
         """Whether the message went out; a controller that is gone is forgotten."""
+        if self._guard is not None:
+            data = self._guard.seal(route, data)
+            if data is None:
+                return False
+        return self._put(route, data)
+
+    def _put(self, route, data):
         try:
             self._socket.send_multipart([route, data], zmq.NOBLOCK)
             return True
@@ -104,6 +113,12 @@ class Plant:
             self.malformed += 1
             return None
         route, data = parts
+        if self._guard is not None:
+            data, answer = self._guard.hear(route, self.route, data)
+            if answer is not None:
+                self._put(route, answer)
+            if data is None:
+                return None
         try:
             kind, session, body = wire.read(data)
             if kind == wire.HELLO:

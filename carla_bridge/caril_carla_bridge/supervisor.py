@@ -12,11 +12,19 @@ EXIT_AGAIN = 75
 BUG = 70
 CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE)
 BACKOFF_MAX_S = 15.0
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def say(text):
     """One line for a human."""
     print(f"bridge: {text}", file=sys.stderr, flush=True)
+
+
+def hear(handler):
+    """Takes the signals that ask to stop; those that waited are handled now."""
+    for number in STOPS:
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def run(arguments, restarts, command=None):
@@ -31,20 +39,20 @@ def run(arguments, restarts, command=None):
         if child is not None and child.poll() is None:
             child.send_signal(signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, forward)
+    hear(forward)
     with tempfile.TemporaryDirectory(prefix="caril") as folder:
         status = os.path.join(folder, "status")
         program = command or [sys.executable, "-m", "caril_carla_bridge"]
         for attempt in range(restarts + 1):
             if os.path.exists(status):
                 os.unlink(status)
+            # The child is born with signals waiting, as we were: see __main__.py.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            if asked:
+                return 0
             child = subprocess.Popen([*program, *arguments, "--child", status])
-            if asked:  # between the two
-                child.send_signal(signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
             code = verdict(wait(child), status)
-            if asked and code in (-signal.SIGTERM, -signal.SIGINT):
-                return 0  # before it could even listen to signals, so before it touched a world
             if code != EXIT_AGAIN and code not in CRASHES:
                 return code
             if asked:

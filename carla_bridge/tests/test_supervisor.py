@@ -57,7 +57,8 @@ def test_a_signal_reaches_the_child_and_ends_the_supervisor():
     for number in (signal.SIGINT, signal.SIGTERM):
         p = run("""
             asked = []
-            signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+            from caril_carla_bridge import supervisor
+            supervisor.hear(lambda *_: asked.append(1))
             print('ready', file=sys.stderr, flush=True)
             while not asked: time.sleep(0.01)
             open(status, 'w').write('0'); os._exit(0)
@@ -67,11 +68,32 @@ def test_a_signal_reaches_the_child_and_ends_the_supervisor():
         assert result(p)[0] == 0
 
 
-def test_a_signal_that_kills_a_child_before_it_listens():
-    p = run("print('ready', file=sys.stderr, flush=True); time.sleep(30)")
+def test_a_signal_waits_for_a_child_that_cannot_hear_yet():
+    p = run("""
+        print('ready', file=sys.stderr, flush=True)
+        time.sleep(0.5)
+        asked = []
+        from caril_carla_bridge import supervisor
+        supervisor.hear(lambda *_: asked.append(1))
+        open(status, 'w').write('0' if asked else '1'); os._exit(9)
+    """)
     assert p.stderr.readline().strip() == "ready"
     p.send_signal(signal.SIGINT)
     assert result(p)[0] == 0
+
+
+def test_a_signal_in_the_first_moments_ends_with_0():
+    """While modules load, before there is a child, and while that loads its own."""
+    first = ("import os, signal, sys; sys.argv[1:] = ['--port', '1', '--connect-timeout', '20'];"
+             "import caril_carla_bridge.__main__ as m; {}"
+             "print('ready', file=sys.stderr, flush=True); m.main()")
+    for now in ("os.kill(os.getpid(), signal.SIGTERM); ", ""):
+        p = subprocess.Popen([sys.executable, "-c", first.format(now)], stderr=subprocess.PIPE,
+                             text=True, cwd=ROOT / "carla_bridge")
+        assert p.stderr.readline().strip() == "ready"
+        if not now:
+            p.terminate()
+        assert result(p)[0] == 0
 
 
 def test_a_signal_while_waiting_for_the_next_try():

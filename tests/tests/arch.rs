@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "caril-core",
             "caril-control",
+            "caril-pack",
             "caril-policy",
             "caril-infer",
             "caril-road",
@@ -47,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("burn", &["caril-policy", "caril-train"]),
     ("zmq", &["caril-link"]),
+    ("snow", &["caril-link"]),
     ("mcap", &["caril-record"]),
     ("clap", &["caril-cli"]),
     ("roxmltree", &["caril-road"]),

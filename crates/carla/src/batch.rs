@@ -75,7 +75,7 @@ fn command(world: &mut Simulation, c: &Value, spawned: Option<u32>) -> Got<u32> 
         }
         9 => {
             let [_, _, yaw] = f.vector(1)?;
-            world.car(id)?.model.yaw_rate_radps = yaw.to_radians();
+            world.car(id)?.set_yaw_rate(yaw.to_radians());
         }
         14 => {
             let on = f.bool(1)?;

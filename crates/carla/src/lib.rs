@@ -14,5 +14,7 @@ pub mod wire;
 mod world;
 
 pub use fault::{FAULTS, Faults};
+// The world without its sockets is for the fuzz targets.
+pub use methods::{Context, answer};
 pub use server::{Server, ServerError, ServerOptions};
-pub use world::{Library, Limits};
+pub use world::{Library, Limits, Simulation, Sink};

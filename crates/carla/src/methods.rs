@@ -187,7 +187,7 @@ fn orders(world: &mut Simulation, name: &str, args: &Fields<'_>) -> Option<Got<(
         }),
         "set_actor_target_angular_velocity" => id().and_then(|id| {
             let [_, _, yaw] = args.vector(1)?;
-            world.car(id)?.model.yaw_rate_radps = yaw.to_radians();
+            world.car(id)?.set_yaw_rate(yaw.to_radians());
             Ok(())
         }),
         "set_actor_simulate_physics" => id().and_then(|id| {

@@ -15,6 +15,8 @@ use crate::scenario;
 pub enum BackendArg {
     /// Our allocation-free CPU executor
     Cpu,
+    /// The same with bytes where `caril quantize` has accepted the pack
+    Int8,
     /// burn-flex, pure Rust
     Flex,
     /// burn-ndarray (not in this build)
@@ -106,6 +108,10 @@ pub struct ScenarioArgs {
     /// End after so many frames
     #[arg(long, value_name = "N")]
     pub frames: Option<u64>,
+    /// Round start and told places to the 32-bit floats of CARLA's protocol: the same drive through
+    /// `carla-server` is then the same to the bit (docs/carla.md)
+    #[arg(long)]
+    pub carla_floats: bool,
 }
 
 /// How the controller behaves.

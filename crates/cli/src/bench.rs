@@ -27,6 +27,7 @@ pub enum BenchCommand {
     Sim(SimArgs),
     /// Frame out, command back, over ZeroMQ
     Link(LinkArgs),
+    #[cfg(feature = "burn")]
     /// Training PilotNet, beside Burn's bare step
     Train(crate::bench_train::BenchTrainArgs),
 }
@@ -139,6 +140,7 @@ pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Step(args) => step(args),
         BenchCommand::Sim(args) => sim(args),
         BenchCommand::Link(args) => link(args),
+        #[cfg(feature = "burn")]
         BenchCommand::Train(args) => crate::bench_train::run(args),
     }
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use caril_core::{CalibrationFacts, PolicyCard};
-use caril_policy::Pack;
 use caril_train::{Progress, RISK_BUDGET, WRONG_ABOVE, calibrate_on, load};
 use clap::Args;
 
@@ -38,7 +37,7 @@ pub struct CalibrateArgs {
 /// was.
 pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let dir = scenario::pack_dir(&args.policy)?;
-    let before = Pack::load_card(&dir)?;
+    let before = caril_pack::load_card(&dir)?.0;
     let (dataset, data_sha256) = load(&args.data, &before, &mut |p| {
         if let Progress::Loaded { path, frames, drives } = p {
             eprintln!("{}: {frames} frames, {drives} drives", path.display());
@@ -74,9 +73,12 @@ fn say(dir: &Path, before: &PolicyCard, card: &PolicyCard) {
     line("lowest speed at mass", c.mass_floor, b.mass_floor);
     line("sigma of the regression", c.regression_sigma, b.regression_sigma);
     if let Some(f) = &card.conformal {
-        for (row, turn) in f.half_width.iter().zip(["straight", "turn"]) {
-            for (width, speed) in row.iter().zip(["slow", "fast"]) {
-                eprintln!("  90 % interval, {turn:8} {speed:5} ±{width:.4} normalised steer");
+        for (row, turn) in f.factor.iter().zip(["straight", "turn"]) {
+            for (factor, speed) in row.iter().zip(["slow", "fast"]) {
+                eprintln!(
+                    "  90 % interval, {turn:8} {speed:5} ±{factor:.3} × (spread + {:.2})",
+                    f.spread_floor
+                );
             }
         }
     }

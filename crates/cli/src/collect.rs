@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PolicyCard, World};
-use caril_link::{ConnectOptions, RemoteWorld};
+use caril_link::{ConnectOptions, Keyring, RemoteWorld};
 use caril_record::{Recorder, RecordingHeader};
 use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
 use caril_sim::{CameraFault, Disturbance, FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::keys::LinkArgs;
 use crate::scenario::AnyPolicy;
 use crate::{earlier, output, scenario};
 
@@ -69,6 +70,8 @@ pub struct CollectArgs {
     /// Record any plant that gives the expert's steer instead of the embedded world
     #[arg(long, value_name = "E")]
     plant: Option<String>,
+    #[command(flatten)]
+    link: LinkArgs,
     /// Applied steer = normalised steer · this; only for the printed histogram
     #[arg(long, default_value_t = PolicyCard::PAPER_STEER_SCALE)]
     steer_scale: f32,
@@ -108,6 +111,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         seed: Some(args.seed),
         rate: None,
         frames: None,
+        carla_floats: false,
     };
     let mut config = control.config(&scenario_args)?;
     config.record.image_every = 1;
@@ -132,6 +136,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                     seed: args.seed,
                     config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
+                    extra: [("link".to_owned(), source.link().to_owned())].into(),
                     ..RecordingHeader::new(world.info().clone())
                 };
                 recorder.insert(Recorder::start(out, &header, &config.record)?)
@@ -212,24 +217,34 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
 /// Where episodes come from.
 enum Source<'a> {
     Sim { args: &'a CollectArgs, base: Box<SimConfig>, conditions: Conditions },
-    Plant(String),
+    Plant { endpoint: String, keys: Option<Keyring>, link: &'static str },
 }
 
 impl<'a> Source<'a> {
     fn open(args: &'a CollectArgs) -> anyhow::Result<Self> {
         if let Some(endpoint) = &args.plant {
-            return Ok(Self::Plant(endpoint.clone()));
+            let (keys, link) = args.link.keys(endpoint)?;
+            return Ok(Self::Plant { endpoint: endpoint.clone(), keys, link });
         }
         let conditions = Conditions::of(args)?;
         let base = Box::new(SimConfig::new(Arc::new(scenario::load_map(&args.map)?)));
         Ok(Self::Sim { args, base, conditions })
     }
 
+    /// How the recording names the link: `local`, `secured` or `insecure`.
+    fn link(&self) -> &'static str {
+        match self {
+            Self::Sim { .. } => "local",
+            Self::Plant { link, .. } => link,
+        }
+    }
+
     fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
         match self {
-            Self::Plant(endpoint) => {
+            Self::Plant { endpoint, keys, .. } => {
                 let options = ConnectOptions {
                     controller: "caril collect".into(),
+                    keys: keys.clone(),
                     ..ConnectOptions::default()
                 };
                 Ok(Box::new(RemoteWorld::connect(endpoint, options)?))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use caril_core::{Config, EndReason, FrameId, Pacing, Policy, StepRecord, World};
-use caril_link::{ConnectOptions, PlantSocket, RemoteWorld, ServeOptions};
+use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
 use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
 use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::keys::LinkArgs;
 use crate::scenario::AnyPolicy;
 use crate::trigger::{self, TriggerArgs};
 use crate::{output, report, scenario};
@@ -53,6 +54,8 @@ pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
     #[arg(long, default_value = "sim", value_name = "sim|tcp://…|ipc://…")]
     plant: String,
+    #[command(flatten)]
+    link: LinkArgs,
     /// With `--plant sim`: how frames cross
     #[arg(long, value_enum, default_value_t = Transport::Ipc)]
     transport: Transport,
@@ -131,7 +134,8 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         if !(args.plant.starts_with("tcp://") || args.plant.starts_with("ipc://")) {
             return Err(usage(format!("--plant {}: expected sim, tcp://… or ipc://…", args.plant)));
         }
-        let mut world = connect(&args.plant, &policy)?;
+        let (keys, _) = args.link.keys(&args.plant)?;
+        let mut world = connect_while(&args.plant, &policy, keys, || false)?;
         config.drive_loop.pacing = world.info().pacing;
         warm_up(&mut policy);
         drive(args, &config, &mut world, policy, &stop)
@@ -172,7 +176,7 @@ fn over_zeromq(
             })?
         };
         warm_up(&mut policy);
-        let driven = connect_while(&endpoint, &policy, || !plant.is_finished())
+        let driven = connect_while(&endpoint, &policy, None, || !plant.is_finished())
             .and_then(|mut world| drive(args, config, &mut world, policy, stop));
         plant_stop.store(true, Ordering::Relaxed);
         // What went wrong in the plant is the cause of whatever the controller says.
@@ -181,13 +185,10 @@ fn over_zeromq(
     })
 }
 
-fn connect(endpoint: &str, policy: &dyn Policy) -> anyhow::Result<RemoteWorld> {
-    connect_while(endpoint, policy, || false)
-}
-
 fn connect_while(
     endpoint: &str,
     policy: &dyn Policy,
+    keys: Option<Keyring>,
     own_plant_runs: impl Fn() -> bool,
 ) -> anyhow::Result<RemoteWorld> {
     let mut tries = 0;
@@ -196,6 +197,7 @@ fn connect_while(
             controller: format!("caril {}", env!("CARGO_PKG_VERSION")),
             camera: Some(policy.card().camera),
             timeout: Duration::from_secs(5),
+            keys: keys.clone(),
             ..ConnectOptions::default()
         };
         match RemoteWorld::connect(endpoint, options) {
@@ -208,6 +210,17 @@ fn connect_while(
             Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// How the recording names the link: `local`, `secured` or `insecure`.
+fn link_kind(args: &DriveArgs) -> anyhow::Result<String> {
+    let insecure = args.link.insecure && args.plant != "sim" && !stays_here(&args.plant)?;
+    let kind = match &args.link.key {
+        _ if insecure => "insecure",
+        Some(_) if args.plant != "sim" => "secured",
+        _ => "local",
+    };
+    Ok(kind.to_owned())
 }
 
 /// The first inference allocates and loads code: not while the car moves.
@@ -239,6 +252,7 @@ fn drive<W: World>(
         extra: [
             ("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase()),
             ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
+            ("link".to_owned(), link_kind(args)?),
         ]
         .into(),
         ..RecordingHeader::new(info.clone())

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use caril_policy::{Backend, Pack};
+use caril_core::Policy as _;
+use caril_infer::{CpuPolicy, Options};
 use caril_record::Recording;
 use clap::Args;
 
@@ -55,8 +56,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
             .with_context(|| format!("cannot repair {}", args.path.display()))?;
         (serde_json::to_value(repaired)?, Exit::Ok)
     } else if args.path.is_dir() {
-        let pack = Pack::load(&args.path, &Backend::Flex.device()?)?;
-        (serde_json::to_value(&pack.card)?, Exit::Ok)
+        let pack = CpuPolicy::load(&args.path, Options::default())?;
+        (serde_json::to_value(pack.card())?, Exit::Ok)
     } else {
         let recording = Recording::open(&args.path)
             .with_context(|| format!("cannot inspect {}", args.path.display()))?;

@@ -3,7 +3,9 @@
 
 mod args;
 mod bench;
+#[cfg(feature = "burn")]
 mod bench_train;
+#[cfg(feature = "burn")]
 mod calibrate;
 mod carla_server;
 mod collect;
@@ -12,15 +14,19 @@ mod drive;
 mod earlier;
 mod eval;
 mod exit;
+mod export;
 mod import;
 mod inspect;
+mod keys;
 mod map;
 mod mine;
 mod output;
+mod quantize;
 mod replay;
 mod report;
 mod scenario;
 mod sim;
+#[cfg(feature = "burn")]
 mod train;
 mod trigger;
 
@@ -56,7 +62,9 @@ enum Command {
     /// Turn recorded drives of others into our recording
     Import(import::ImportArgs),
     /// Train a policy pack from recordings
+    #[cfg(feature = "burn")]
     Train(train::TrainArgs),
+    #[cfg(feature = "burn")]
     /// Measure on drives how far a pack can be believed, and write it to its card
     Calibrate(calibrate::CalibrateArgs),
     /// Evaluate a pack on recorded frames, or a driven path against a reference
@@ -66,8 +74,16 @@ enum Command {
     Correct(correct::CorrectArgs),
     /// Run recorded drives again and say what came out otherwise
     Replay(replay::ReplayArgs),
+    /// Let a pack run with int8, if it then still decides the same
+    Quantize(quantize::QuantizeArgs),
+    /// Hand a policy pack to other runtimes
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Say what is in a recording or a policy pack
     Inspect(inspect::InspectArgs),
+    /// Keys of links that leave the machine
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Measure a stage: step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -83,12 +99,17 @@ fn main() -> std::process::ExitCode {
         Command::CarlaServer(args) => carla_server::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Import(args) => import::run(&args),
+        #[cfg(feature = "burn")]
         Command::Train(args) => train::run(&args),
+        #[cfg(feature = "burn")]
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Correct(args) => correct::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Export(command) => export::run(&command),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Keys(command) => keys::run(&command),
         Command::Bench(command) => bench::run(&command),
     };
     match result {

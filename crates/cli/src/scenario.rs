@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
 use caril_eval::suite::Suite;
 use caril_infer::{CpuPolicy, Options};
-use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_road::RoadMap;
 use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 
@@ -130,7 +129,7 @@ pub fn pack_dir(name: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// If there is no such pack or its card cannot be used.
 pub fn load_card(name: &str) -> anyhow::Result<PolicyCard> {
-    Ok(Pack::load_card(&pack_dir(name)?)?)
+    Ok(caril_pack::load_card(&pack_dir(name)?)?.0)
 }
 
 /// A pack ready to drive, whatever runs it.
@@ -153,10 +152,25 @@ pub fn open_policy(
     backend: BackendArg,
     change: impl FnOnce(&mut PolicyCard),
 ) -> anyhow::Result<AnyPolicy> {
+    match backend {
+        BackendArg::Cpu => Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?)),
+        BackendArg::Int8 => Ok(Box::new(crate::quantize::load(dir, change)?)),
+        #[cfg(feature = "burn")]
+        other => burn_policy(dir, other, change),
+        #[cfg(not(feature = "burn"))]
+        _ => Err(usage("this build leaves Burn out: it has --backend cpu and int8")),
+    }
+}
+
+#[cfg(feature = "burn")]
+fn burn_policy(
+    dir: &Path,
+    backend: BackendArg,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<AnyPolicy> {
+    use caril_policy::{Backend, BurnPolicy, Pack};
     let backend = match backend {
-        BackendArg::Cpu => {
-            return Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?));
-        }
+        BackendArg::Cpu | BackendArg::Int8 => Backend::Cpu,
         BackendArg::Flex => Backend::Flex,
         BackendArg::Ndarray => Backend::Ndarray,
         BackendArg::Wgpu => Backend::Wgpu,
@@ -224,6 +238,7 @@ pub fn sim_config(
         traffic: args.traffic,
         appearance_seed: args.appearance,
         frame_limit: args.frames,
+        carla_floats: args.carla_floats,
         ..SimConfig::new(map)
     })
 }

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::args::{PacingArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
+use crate::keys::LinkArgs;
 use crate::{output, scenario};
 
 /// The embedded simulator.
@@ -33,6 +34,8 @@ pub struct ServeArgs {
     /// Where: tcp://ADDRESS:PORT (`*` takes a free port) or ipc://PATH
     #[arg(long, value_name = "E")]
     endpoint: String,
+    #[command(flatten)]
+    link: LinkArgs,
     #[command(flatten)]
     scenario: ScenarioArgs,
     /// Who waits for whom
@@ -119,6 +122,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         pacing: sim.pacing,
         rate_hz: sim.rate_hz,
         once: args.again,
+        keys: args.link.keys(&args.endpoint)?.0,
         ..ServeOptions::default()
     };
     let mut socket = PlantSocket::bind(&args.endpoint, options)?;

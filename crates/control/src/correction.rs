@@ -96,7 +96,8 @@ fn sample_mean(mut sample: impl FnMut() -> f64) -> f32 {
 fn population_variance(probs: &[f32; BIN_COUNT]) -> f32 {
     let n = BIN_COUNT as f32;
     let mean = probs.iter().sum::<f32>() / n;
-    probs.iter().map(|p| (p - mean) * (p - mean)).sum::<f32>() / n
+    let square = |d: f32| d * d;
+    probs.iter().map(|p| square(p - mean)).sum::<f32>() / n
 }
 
 fn calibrated(

@@ -82,3 +82,6 @@ impl Words {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

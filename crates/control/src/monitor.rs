@@ -1,5 +1,7 @@
 //! Frame bookkeeping: order, age and silence, freeze and brightness, ego state.
 
+use core::cmp::Ordering;
+
 use caril_core::{EgoState, Fault, FaultSet, Frame, FrameId, GateConfig, NavCommand};
 
 use crate::memory::Words;
@@ -135,14 +137,16 @@ impl Monitor {
         let Some((id, time_ns)) = self.last else {
             return FaultSet::EMPTY;
         };
-        if meta.id == id {
-            return FaultSet::of(Fault::FrameRepeated);
-        }
-        if meta.id < id || meta.sim_time_ns <= time_ns {
-            return FaultSet::of(Fault::FrameOutOfOrder);
-        }
         let expected = id.0.saturating_add(1).saturating_add(u64::from(meta.dropped));
-        if meta.id.0 > expected { FaultSet::of(Fault::FrameGap) } else { FaultSet::EMPTY }
+        match meta.id.cmp(&id) {
+            Ordering::Equal => FaultSet::of(Fault::FrameRepeated),
+            Ordering::Less => FaultSet::of(Fault::FrameOutOfOrder),
+            Ordering::Greater if meta.sim_time_ns <= time_ns => {
+                FaultSet::of(Fault::FrameOutOfOrder)
+            }
+            Ordering::Greater if meta.id.0 > expected => FaultSet::of(Fault::FrameGap),
+            Ordering::Greater => FaultSet::EMPTY,
+        }
     }
 
     fn picture(&mut self, config: &GateConfig, image: &ImageCheck) -> FaultSet {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, BIN_COUNT, CameraSpec, bin_edges};
+use crate::{Architecture, BIN_COUNT, CameraSpec, Prediction, bin_edges};
 
 /// Version of the pack's format that this build reads and writes.
 pub const PACK_FORMAT: u32 = 1;
@@ -78,9 +78,12 @@ impl Default for Calibration {
     }
 }
 
-/// Split-conformal intervals (Vovk; Lei et al. 2018): in every group the expert's steer lies within
-/// regression ± half-width in a share of `level` of frames like those it was made from. Groups are
-/// made of what is known while driving.
+/// Split-conformal intervals, normalised by how far the classes spread (Vovk; Lei et al. 2018,
+/// section 5.2): in every group the expert's steer lies within regression ± half-width in a share
+/// of `level` of frames like those it was made from. The half-width is the group's factor times
+/// (the standard deviation of the temperature-scaled class distribution + `spread_floor`), so that
+/// it is narrow where the classes agree and wide where they do not. Groups are made of what is
+/// known while driving.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conformal {
@@ -90,12 +93,14 @@ pub struct Conformal {
     pub turn_above: f32,
     /// A frame is fast at and above this, m/s.
     pub fast_above_mps: f32,
-    /// Half-widths, normalised steer: [straight, turn][slow, fast].
-    pub half_width: [[f32; 2]; 2],
+    /// Added to the classes' spread, normalised steer, above 0: no interval is a single point.
+    pub spread_floor: f32,
+    /// Half-width over (spread + floor): [straight, turn][slow, fast].
+    pub factor: [[f32; 2]; 2],
 }
 
 impl Conformal {
-    /// Index of a frame's group into `half_width`: (turn, fast).
+    /// Index of a frame's group into `factor`: (turn, fast).
     pub fn group(&self, regression: f32, speed_mps: f32) -> (usize, usize) {
         (
             usize::from(regression.abs() > self.turn_above),
@@ -103,10 +108,18 @@ impl Conformal {
         )
     }
 
-    /// Half-width of a frame's interval, normalised steer.
-    pub fn half_width_of(&self, regression: f32, speed_mps: f32) -> f32 {
-        let (turn, fast) = self.group(regression, speed_mps);
-        self.half_width.get(turn).and_then(|g| g.get(fast)).copied().unwrap_or(f32::INFINITY)
+    /// What a frame's error is measured by: the classes' standard deviation plus the floor,
+    /// normalised steer. `scaled` has the calibration's temperature applied.
+    pub fn scale(&self, scaled: &Prediction) -> f32 {
+        libm::sqrtf(scaled.class_variance()) + self.spread_floor
+    }
+
+    /// Half-width of a frame's interval, normalised steer. `scaled` has the calibration's
+    /// temperature applied.
+    pub fn half_width(&self, scaled: &Prediction, speed_mps: f32) -> f32 {
+        let (turn, fast) = self.group(scaled.regression(), speed_mps);
+        let factor = self.factor.get(turn).and_then(|g| g.get(fast));
+        factor.map_or(f32::INFINITY, |f| f * self.scale(scaled))
     }
 }
 
@@ -294,10 +307,12 @@ impl PolicyCard {
                     && c.level < 1.0
                     && c.turn_above >= 0.0
                     && c.fast_above_mps >= 0.0
-                    && c.half_width.as_flattened().iter().all(|w| *w >= 0.0)
+                    && c.spread_floor > 0.0
+                    && c.spread_floor.is_finite()
+                    && c.factor.as_flattened().iter().all(|f| *f >= 0.0)
             }),
             "conformal",
-            "a level between 0 and 1 and half-widths of 0 or more",
+            "a level between 0 and 1, a spread floor above 0 and factors of 0 or more",
         )
     }
 

@@ -30,7 +30,7 @@ pub struct CorrectionConfig {
 
 impl Default for CorrectionConfig {
     fn default() -> Self {
-        Self { mode: CorrectionMode::Calibrated, speed_cap_min_mps: 3.0, speed_cap_max_mps: 10.0 }
+        Self { mode: CorrectionMode::Calibrated, speed_cap_min_mps: 5.5, speed_cap_max_mps: 10.0 }
     }
 }
 

@@ -65,6 +65,56 @@ pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
     }
 }
 
+/// A file of these tensors.
+pub fn write(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+    let mut metadata = Vec::new();
+    head(&mut metadata, 5, 1);
+    text(&mut metadata, "tensors");
+    head(&mut metadata, 5, tensors.len());
+    let mut at = 0;
+    for (name, tensor) in tensors {
+        text(&mut metadata, name);
+        head(&mut metadata, 5, 3);
+        text(&mut metadata, "dtype");
+        text(&mut metadata, "F32");
+        text(&mut metadata, "shape");
+        head(&mut metadata, 4, tensor.shape.len());
+        tensor.shape.iter().for_each(|d| head(&mut metadata, 0, *d));
+        text(&mut metadata, "data_offsets");
+        head(&mut metadata, 4, 2);
+        head(&mut metadata, 0, at);
+        at += tensor.values.len() * 4;
+        head(&mut metadata, 0, at);
+    }
+    let mut file = b"NRUB\x01\x00".to_vec();
+    file.extend_from_slice(&(metadata.len() as u32).to_le_bytes());
+    file.append(&mut metadata);
+    file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
+    let values = tensors.values().flat_map(|t| &t.values);
+    file.extend(values.flat_map(|v| v.to_le_bytes()));
+    file
+}
+
+/// Major type and argument of an item.
+fn head(out: &mut Vec<u8>, major: u8, n: usize) {
+    match u32::try_from(n) {
+        Ok(small @ 0..24) => out.push(major << 5 | small as u8),
+        Ok(n) => {
+            out.push(major << 5 | 26);
+            out.extend_from_slice(&n.to_be_bytes());
+        }
+        Err(_) => {
+            out.push(major << 5 | 27);
+            out.extend_from_slice(&(n as u64).to_be_bytes());
+        }
+    }
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    head(out, 3, text.len());
+    out.extend_from_slice(text.as_bytes());
+}
+
 fn tensor(cbor: &mut Cbor<'_>, data: &[u8]) -> Result<Tensor, String> {
     let (mut shape, mut range) = (None, None);
     for _ in 0..cbor.map()? {

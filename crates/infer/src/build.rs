@@ -1,6 +1,8 @@
 //! From layers to operations: places maps in the arena and rearranges weights.
 
-use crate::kernel::{Conv, Depthwise, Epilogue, Grid, Isa, LANES, MaxPool, Mean, Op, Window};
+use crate::kernel::{
+    Conv, Conv8, Depthwise, Epilogue, Grid, Isa, LANES, MaxPool, Mean, Op, Quantize, Window,
+};
 use crate::tensors::{Filter, Matrix};
 
 /// Pixels of zeros around a map.
@@ -38,7 +40,8 @@ pub struct Map {
     pub channels: usize,
     /// Its padding.
     pub pad: Pad,
-    start: usize,
+    /// Its first value, of its padding if it has some.
+    pub start: usize,
 }
 
 impl Map {
@@ -95,10 +98,57 @@ impl Activation {
     }
 }
 
+/// One layer as a network describes it. Places are first values of maps: a map's own start, or
+/// that of a vector.
+#[derive(Debug)]
+pub enum Layer {
+    /// A convolution and what follows it; `add`: the value at `to` before the activation.
+    Conv {
+        from: usize,
+        to: usize,
+        filter: Filter,
+        stride: usize,
+        pad: Pad,
+        activation: Activation,
+        add: bool,
+        depthwise: bool,
+    },
+    /// Maxima over windows.
+    MaxPool { from: usize, to: usize, kernel: usize, stride: usize, pad: Pad },
+    /// Mean over all pixels.
+    Mean { from: usize, to: usize },
+    /// A dense layer, one variant of which runs.
+    Dense { from: usize, to: usize, variants: Vec<Matrix>, activation: Activation },
+}
+
+/// Values that an operation reads and that could be bytes.
+#[derive(Debug)]
+pub struct Watched {
+    /// Number of the operation.
+    pub op: usize,
+    /// The values, padding included.
+    pub span: std::ops::Range<usize>,
+}
+
+/// Scale and zero point for values of a range: 0 is a step, so that padding stays exact.
+fn code([low, high]: [f32; 2]) -> (f32, u8) {
+    let (low, high) = (low.min(0.0), high.max(0.0));
+    let scale = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
+    (scale, libm::roundf(-low / scale) as u8)
+}
+
 /// Collects operations and places.
 #[derive(Debug)]
 pub struct Builder {
     isa: Isa,
+    /// Layers instead of operations, if somebody wants those.
+    layers: Option<Vec<Layer>>,
+    /// Least and greatest value of every map that is to be read as bytes, the next one first.
+    ranges: std::vec::IntoIter<[f32; 2]>,
+    /// Which operation reads which values and could read bytes.
+    watched: Vec<Watched>,
+    /// Where bytes lie between two operations, and how many f32 long.
+    scratch: (usize, usize),
     ops: Vec<Op>,
     len: usize,
     free: Vec<Map>,
@@ -108,13 +158,37 @@ const BUG: &str = "the network's description fits its maps";
 
 impl Builder {
     /// An empty program for one instruction set.
-    pub const fn new(isa: Isa) -> Self {
-        Self { isa, ops: Vec::new(), len: 0, free: Vec::new() }
+    pub fn new(isa: Isa) -> Self {
+        Self {
+            isa,
+            layers: None,
+            ranges: Vec::new().into_iter(),
+            watched: Vec::new(),
+            scratch: (0, 0),
+            ops: Vec::new(),
+            len: 0,
+            free: Vec::new(),
+        }
     }
 
-    /// The operations and the length of their arena.
-    pub fn finish(self) -> (Vec<Op>, usize) {
-        (self.ops, self.len)
+    /// One that collects layers, not operations.
+    pub fn describing() -> Self {
+        Self { layers: Some(Vec::new()), ..Self::new(Isa::Portable) }
+    }
+
+    /// Convolutions over maps read bytes; `ranges` as [`Self::watched`] was in the same network.
+    pub fn with_bytes(isa: Isa, ranges: Vec<[f32; 2]>) -> Self {
+        Self { ranges: ranges.into_iter(), ..Self::new(isa) }
+    }
+
+    /// Takes out which operations read values that could be bytes.
+    pub fn watched(&mut self) -> Vec<Watched> {
+        std::mem::take(&mut self.watched)
+    }
+
+    /// The operations, the length of their arena, and the layers of [`Self::describing`].
+    pub fn finish(self) -> (Vec<Op>, usize, Vec<Layer>) {
+        (self.ops, self.len, self.layers.unwrap_or_default())
     }
 
     /// A map with an RGB image's three channels, not padded to sixteen.
@@ -138,6 +212,19 @@ impl Builder {
         Map { start, ..map }
     }
 
+    /// Room for the bytes of so many values, until the next call.
+    fn bytes(&mut self, count: usize) -> usize {
+        let needed = count.div_ceil(4).next_multiple_of(LANES);
+        let (start, room) = self.scratch;
+        if needed > room {
+            // What was there before is too small from now on.
+            self.scratch = (self.len, needed);
+            self.len += needed;
+            return self.scratch.0;
+        }
+        start
+    }
+
     /// Gives a map back that no later operation reads.
     pub fn release(&mut self, map: Map) {
         self.free.push(map);
@@ -155,6 +242,19 @@ impl Builder {
         let Filter { outputs, inputs, kernel, .. } = *filter;
         assert_eq!(output.size, input.windows(kernel, stride), "{BUG}");
         assert!(outputs <= output.channels && inputs <= input.channels, "{BUG}");
+        if let Some(layers) = &mut self.layers {
+            layers.push(Layer::Conv {
+                from: input.start,
+                to: output.start,
+                filter: filter.clone(),
+                stride,
+                pad: input.pad,
+                activation,
+                add,
+                depthwise: false,
+            });
+            return;
+        }
         let mut pixels = Vec::new();
         for row in 0..output.size[0] {
             for column in 0..output.size[1] {
@@ -172,13 +272,43 @@ impl Builder {
             let row = ky * run + kx * input.channels + i;
             *matrix.get_mut(row * channels + o).expect(BUG) = value;
         }
-        let variant = (matrix, padded(&filter.bias, channels));
+        let bias = padded(&filter.bias, channels);
+        // An image's three channels stay as they are: the first layer is small.
+        if input.channels.is_multiple_of(LANES) && run.is_multiple_of(4) {
+            let span = input.start..input.start + input.len();
+            self.watched.push(Watched { op: self.ops.len(), span: span.clone() });
+            if let Some(range) = self.ranges.next() {
+                let (scale, zero) = code(range);
+                let output = self.bytes(input.len());
+                self.ops.push(Op::Quantize(Quantize { input: span, output, scale, zero }));
+                for (from, _) in &mut pixels {
+                    *from -= small(input.start);
+                }
+                let product = self.isa.product();
+                let places = (output, input.len());
+                let (weights, codes) = ((matrix.as_slice(), bias.as_slice()), (scale, zero));
+                let epilogue = activation.epilogue(add);
+                let conv = Conv8::new(pixels, window, places, weights, codes, epilogue, product);
+                self.ops.push(Op::Conv8(conv.expect(BUG)));
+                return;
+            }
+        }
+        let variant = (matrix, bias);
         self.push_conv(pixels, window, channels, &[variant], activation.epilogue(add));
     }
 
     /// Dense layers over the values at `input`, one of which runs: the variant of the run.
     pub fn dense(&mut self, input: usize, output: &Map, layers: &[Matrix], act: Activation) {
         let inputs = layers.first().map_or(0, |layer| layer.inputs);
+        if let Some(all) = &mut self.layers {
+            all.push(Layer::Dense {
+                from: input,
+                to: output.start,
+                variants: layers.to_vec(),
+                activation: act,
+            });
+            return;
+        }
         let channels = output.channels;
         let variant = |layer: &Matrix| {
             let rows = layer.values.chunks_exact(layer.outputs.max(1));
@@ -199,7 +329,7 @@ impl Builder {
         variants: &[(Vec<f32>, Vec<f32>)],
         epilogue: Epilogue,
     ) {
-        let group = self.isa.group(pixels.len());
+        let group = self.isa.group(pixels.len(), window.segments * window.length);
         let conv = Conv::new(pixels, window, channels, variants, group, epilogue).expect(BUG);
         self.ops.push(Op::Conv(conv));
     }
@@ -215,6 +345,19 @@ impl Builder {
         let kernel = filter.kernel;
         assert_eq!(output.size, input.windows(kernel, stride), "{BUG}");
         assert_eq!((filter.inputs, input.channels), (1, output.channels), "{BUG}");
+        if let Some(layers) = &mut self.layers {
+            layers.push(Layer::Conv {
+                from: input.start,
+                to: output.start,
+                filter: filter.clone(),
+                stride,
+                pad: input.pad,
+                activation,
+                add: false,
+                depthwise: true,
+            });
+            return;
+        }
         let channels = input.channels;
         let mut weights = vec![0.0; kernel * kernel * channels];
         for ((o, _), (ky, kx), value) in filter.iter() {
@@ -231,6 +374,11 @@ impl Builder {
     /// Maxima of windows over values that are not negative.
     pub fn max_pool(&mut self, input: &Map, output: &Map, kernel: usize, stride: usize) {
         assert_eq!(output.size, input.windows(kernel, stride), "{BUG}");
+        if let Some(layers) = &mut self.layers {
+            let (from, to, pad) = (input.start, output.start, input.pad);
+            layers.push(Layer::MaxPool { from, to, kernel, stride, pad });
+            return;
+        }
         self.ops.push(Op::MaxPool(MaxPool {
             input: input.grid(input.start),
             output: output.grid(output.at(0, 0)),
@@ -245,6 +393,10 @@ impl Builder {
     /// Means over a map without padding.
     pub fn mean(&mut self, input: &Map, output: &Map) {
         assert_eq!((input.pad, input.channels), (Pad::default(), output.channels), "{BUG}");
+        if let Some(layers) = &mut self.layers {
+            layers.push(Layer::Mean { from: input.start, to: output.start });
+            return;
+        }
         self.ops.push(Op::Mean(Mean {
             input: input.start,
             output: output.at(0, 0),

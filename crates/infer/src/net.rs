@@ -4,9 +4,12 @@ mod efficientnet;
 mod pilotnet;
 mod resnet;
 
+use std::collections::BTreeMap;
+
 use caril_core::{Architecture, BIN_COUNT, InputSpec};
 
-use crate::build::{Activation, Builder, Map, Pad};
+use crate::bpk::Tensor;
+use crate::build::{Activation, Builder, Layer, Map, Pad, Watched};
 use crate::kernel::{Isa, LANES, Op};
 use crate::tensors::{Matrix, Tensors};
 
@@ -15,6 +18,10 @@ use crate::tensors::{Matrix, Tensors};
 pub struct Net {
     /// In order.
     pub ops: Vec<Op>,
+    /// The same as layers, if it was only described.
+    pub layers: Vec<Layer>,
+    /// Which operations could read bytes.
+    pub watched: Vec<Watched>,
     /// Values of the arena.
     pub len: usize,
     /// Where the image goes.
@@ -26,7 +33,7 @@ pub struct Net {
 }
 
 /// Describes one architecture for an input of `[height, width]` pixels.
-type Build = fn([usize; 2], &mut Tensors, Isa) -> Result<Net, String>;
+type Build = fn([usize; 2], &mut Tensors, Builder) -> Result<Net, String>;
 
 impl Net {
     /// Describes the network of an architecture with the tensors of a file.
@@ -36,19 +43,80 @@ impl Net {
     pub fn new(
         architecture: Architecture,
         input: &InputSpec,
-        all: std::collections::BTreeMap<String, crate::bpk::Tensor>,
+        all: BTreeMap<String, Tensor>,
         isa: Isa,
     ) -> Result<Self, String> {
-        let size = [input.height as usize, input.width as usize];
-        let (prefix, build): (_, Build) = match architecture {
-            Architecture::PilotNet => ("PilotNet", pilotnet::build),
-            Architecture::EfficientNetLite0 => ("EfficientNetLite0", efficientnet::build),
-            Architecture::ResNet50 => ("ResNet50", resnet::build),
-        };
+        let (prefix, build) = backbone(architecture);
         let mut tensors = Tensors::new(all, prefix);
-        let net = build(size, &mut tensors, isa)?;
+        let net = build(sides(input), &mut tensors, Builder::new(isa))?;
         tensors.finish()?;
         Ok(net)
+    }
+
+    /// Like [`Self::new`] with convolutions that read bytes.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if there is not one range for each of them.
+    pub fn with_bytes(
+        architecture: Architecture,
+        input: &InputSpec,
+        all: BTreeMap<String, Tensor>,
+        isa: Isa,
+        ranges: Vec<[f32; 2]>,
+    ) -> Result<Self, String> {
+        let (prefix, build) = backbone(architecture);
+        let mut tensors = Tensors::new(all, prefix);
+        let found = ranges.len();
+        let net = build(sides(input), &mut tensors, Builder::with_bytes(isa, ranges))?;
+        tensors.finish()?;
+        match net.watched.len() {
+            expected if expected == found => Ok(net),
+            expected => Err(format!("expected {expected} ranges of activations, found {found}")),
+        }
+    }
+
+    /// Its layers, without operations.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn describe(
+        architecture: Architecture,
+        input: &InputSpec,
+        all: BTreeMap<String, Tensor>,
+    ) -> Result<Self, String> {
+        let (prefix, build) = backbone(architecture);
+        let mut tensors = Tensors::new(all, prefix);
+        let net = build(sides(input), &mut tensors, Builder::describing())?;
+        tensors.finish()?;
+        Ok(net)
+    }
+
+    /// Tensors of the right names and shapes with random values.
+    ///
+    /// # Errors
+    /// If the input is too small for the architecture.
+    pub fn invent(
+        architecture: Architecture,
+        input: &InputSpec,
+        seed: u64,
+    ) -> Result<BTreeMap<String, Tensor>, String> {
+        let (prefix, build) = backbone(architecture);
+        let mut tensors = Tensors::inventing(prefix, seed);
+        build(sides(input), &mut tensors, Builder::describing())?;
+        Ok(tensors.invented())
+    }
+}
+
+fn sides(input: &InputSpec) -> [usize; 2] {
+    [input.height as usize, input.width as usize]
+}
+
+/// What its tensors' names begin with, and its description.
+fn backbone(architecture: Architecture) -> (&'static str, Build) {
+    match architecture {
+        Architecture::PilotNet => ("PilotNet", pilotnet::build),
+        Architecture::EfficientNetLite0 => ("EfficientNetLite0", efficientnet::build),
+        Architecture::ResNet50 => ("ResNet50", resnet::build),
     }
 }
 

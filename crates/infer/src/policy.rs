@@ -9,6 +9,7 @@ use caril_core::{
 };
 use caril_pack::{PackError, WEIGHTS_FILE};
 
+use crate::build::Watched;
 use crate::kernel::{self, Isa, Program};
 use crate::net::Net;
 use crate::{InferError, bpk};
@@ -30,8 +31,10 @@ impl Default for Options {
 }
 
 /// What one stage of a prediction took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageTime {
+    /// Sizes, for reading.
+    pub what: String,
     /// Kind of the stage: `input` (preprocessing), `conv` (dense layers too), `depthwise`, ….
     pub name: &'static str,
     /// Its multiply–adds, channels of padding included.
@@ -48,6 +51,7 @@ pub struct CpuPolicy {
     program: Program,
     /// Per row of the input: where in the arena it begins.
     rows: Vec<usize>,
+    watched: Vec<Watched>,
     speed: Option<usize>,
     output: usize,
 }
@@ -72,19 +76,48 @@ impl CpuPolicy {
         options: Options,
         change: impl FnOnce(&mut PolicyCard),
     ) -> Result<Self, InferError> {
+        Self::open(dir, options, None, change)
+    }
+
+    /// With convolutions on bytes where [`CpuPolicy::ranges`] has been measured.
+    ///
+    /// # Errors
+    /// As [`CpuPolicy::load`], and if the ranges are those of another network.
+    pub fn load_int8(
+        dir: &Path,
+        options: Options,
+        ranges: Vec<[f32; 2]>,
+        change: impl FnOnce(&mut PolicyCard),
+    ) -> Result<Self, InferError> {
+        Self::open(dir, options, Some(ranges), change)
+    }
+
+    fn open(
+        dir: &Path,
+        options: Options,
+        ranges: Option<Vec<[f32; 2]>>,
+        change: impl FnOnce(&mut PolicyCard),
+    ) -> Result<Self, InferError> {
         let (mut card, architecture, bytes) = caril_pack::load(dir)?;
         change(&mut card);
         let path = || dir.join(WEIGHTS_FILE);
         let tensors =
             bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;
-        let net = Net::new(architecture, &card.input, tensors, options.isa).map_err(|detail| {
-            PackError::Tensors { architecture: architecture.name(), detail, path: path() }
+        let (input, isa) = (&card.input, options.isa);
+        let net = match ranges {
+            None => Net::new(architecture, input, tensors, isa),
+            Some(ranges) => Net::with_bytes(architecture, input, tensors, isa, ranges),
+        };
+        let net = net.map_err(|detail| PackError::Tensors {
+            architecture: architecture.name(),
+            detail,
+            path: path(),
         })?;
         let program = Program::new(net.ops, net.len, options.isa, options.threads)?;
         let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();
         let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
-        let (speed, output) = (net.speed, net.output);
-        let mut policy = Self { card, preprocessor, program, rows, speed, output };
+        let Net { speed, output, watched, .. } = net;
+        let mut policy = Self { card, preprocessor, program, rows, watched, speed, output };
         let frame = Frame::for_camera(&policy.card.camera);
         // A prediction or a fault; both have touched all memory.
         let _ = policy.infer(&frame);
@@ -105,11 +138,78 @@ impl CpuPolicy {
     pub fn profile(&mut self, frame: &Frame) -> Vec<StageTime> {
         let start = Instant::now();
         let _ = self.input(frame);
-        let first = StageTime { name: "input", macs: 0, ns: start.elapsed().as_nanos() as u64 };
+        let ns = start.elapsed().as_nanos() as u64;
+        let first = StageTime { what: "input".to_owned(), name: "input", macs: 0, ns };
         let ns = self.program.profile(branch_of(frame.nav));
-        let stage =
-            |(op, ns): (&kernel::Op, u64)| StageTime { name: op.name(), macs: op.macs(), ns };
+        let stage = |(op, ns): (&kernel::Op, u64)| StageTime {
+            what: op.describe(),
+            name: op.name(),
+            macs: op.macs(),
+            ns,
+        };
         [first].into_iter().chain(self.program.ops().iter().zip(ns).map(stage)).collect()
+    }
+
+    /// A prediction from what other runtimes get: the normalised image `[3][height][width]`, the
+    /// normalised speed and the branch of the command ([`branch_of`]). For comparisons with them.
+    ///
+    /// # Errors
+    /// As [`Policy::infer`].
+    pub fn infer_tensor(
+        &mut self,
+        image: &[f32],
+        speed: f32,
+        branch: usize,
+    ) -> Result<Prediction, Fault> {
+        let spec = &self.card.input;
+        let (width, height) = (spec.width as usize, spec.height as usize);
+        let plane = width * height;
+        if image.len() != 3 * plane {
+            return Err(Fault::ImageMalformed);
+        }
+        let (red, rest) = image.split_at(plane);
+        let (green, blue) = rest.split_at(plane);
+        let lines = red.chunks_exact(width).zip(green.chunks_exact(width));
+        let lines = lines.zip(blue.chunks_exact(width)).zip(&self.rows);
+        for (((red, green), blue), start) in lines {
+            let row = self.program.arena().get_mut(*start..*start + 3 * width);
+            let (row, _) = row.ok_or(Fault::ImageMalformed)?.as_chunks_mut::<3>();
+            for (((pixel, r), g), b) in row.iter_mut().zip(red).zip(green).zip(blue) {
+                *pixel = [*r, *g, *b];
+            }
+        }
+        self.forward(speed, branch)
+    }
+
+    /// Widens `ranges` to what the convolutions that could read bytes read of this frame; empty at
+    /// the first. On a policy that computes with f32. Allocates.
+    pub fn ranges(&mut self, frame: &Frame, ranges: &mut Vec<[f32; 2]>) -> Option<()> {
+        self.input(frame)?;
+        self.widen(branch_of(frame.nav), ranges);
+        Some(())
+    }
+
+    /// [`Self::ranges`] of what [`Self::infer_tensor`] saw last.
+    pub fn widen(&mut self, branch: usize, ranges: &mut Vec<[f32; 2]>) {
+        ranges.resize(self.watched.len(), [0.0; 2]);
+        let watched = &self.watched;
+        self.program.watch(branch, &mut |op, arena| {
+            for (watched, [low, high]) in watched.iter().zip(ranges.iter_mut()) {
+                let values = arena.get(watched.span.clone()).filter(|_| watched.op == op);
+                for value in values.unwrap_or(&[]) {
+                    *low = low.min(*value);
+                    *high = high.max(*value);
+                }
+            }
+        });
+    }
+
+    /// The normalised input of a frame, `[3][height][width]`, for other runtimes. Allocates.
+    pub fn tensor(&mut self, frame: &Frame) -> Option<Vec<f32>> {
+        let spec = &self.card.input;
+        let mut values = vec![0.0; (3 * spec.width * spec.height) as usize];
+        self.preprocessor.input(&frame.image, &mut values)?;
+        Some(values)
     }
 
     /// The normalised image into the arena.
@@ -146,13 +246,20 @@ impl Policy for CpuPolicy {
             None => 0.0,
         };
         self.input(frame).ok_or(Fault::ImageMalformed)?;
+        self.forward(speed, branch_of(frame.nav))
+    }
+}
+
+impl CpuPolicy {
+    /// From the image in the arena to the prediction.
+    fn forward(&mut self, speed: f32, branch: usize) -> Result<Prediction, Fault> {
         if !speed.is_finite() {
             return Err(Fault::EgoInvalid);
         }
         if let Some(place) = self.speed.and_then(|at| self.program.arena().get_mut(at)) {
             *place = speed;
         }
-        self.program.run(branch_of(frame.nav));
+        self.program.run(branch);
         let output = self.program.arena().get(self.output..).and_then(<[f32]>::first_chunk);
         let output: &[f32; BIN_COUNT + 1] = output.ok_or(Fault::PredictionMalformed)?;
         let [logits @ .., regression] = *output;

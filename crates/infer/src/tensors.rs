@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use caril_core::CounterRng;
+
 use crate::bpk::Tensor;
 
 /// A convolution's weights `[outputs][inputs][kernel][kernel]` and one bias per output.
@@ -19,6 +21,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// `[outputs][inputs][row][column]`
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// ((output, input), (row, column), value) of every weight.
     pub fn iter(&self) -> impl Iterator<Item = ((usize, usize), (usize, usize), f32)> {
         let window = self.kernel * self.kernel;
@@ -88,16 +95,33 @@ impl Matrix {
 pub struct Tensors {
     all: BTreeMap<String, Tensor>,
     prefix: &'static str,
+    /// Values are made up, and what was asked for is kept.
+    invent: Option<(u64, BTreeMap<String, Tensor>)>,
 }
 
 impl Tensors {
     /// `prefix` begins every name.
     pub const fn new(all: BTreeMap<String, Tensor>, prefix: &'static str) -> Self {
-        Self { all, prefix }
+        Self { all, prefix, invent: None }
+    }
+
+    /// Tensors of whatever name and shape is asked for, with random values from `seed`.
+    pub const fn inventing(prefix: &'static str, seed: u64) -> Self {
+        Self { all: BTreeMap::new(), prefix, invent: Some((seed, BTreeMap::new())) }
+    }
+
+    /// What was made up.
+    pub fn invented(self) -> BTreeMap<String, Tensor> {
+        self.invent.map_or_else(BTreeMap::new, |(_, made)| made)
     }
 
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
         let name = format!("{}.{name}", self.prefix);
+        if let Some((seed, made)) = &mut self.invent {
+            let values = random(&name, shape, *seed, made.len() as u64);
+            made.insert(name, Tensor { shape: shape.to_vec(), values: values.clone() });
+            return Ok(values);
+        }
         let tensor = self.all.remove(&name).ok_or_else(|| format!("{name} is missing"))?;
         if tensor.shape != shape {
             return Err(format!("{name}: expected shape {shape:?}, found {:?}", tensor.shape));
@@ -169,4 +193,23 @@ impl Tensors {
             None => Ok(()),
         }
     }
+}
+
+/// Values that keep activations of order one: uniform with the variance 2 / inputs for weights,
+/// near 1 for what normalisation multiplies with or divides by, near 0 for what it adds.
+fn random(name: &str, shape: &[usize], seed: u64, number: u64) -> Vec<f32> {
+    let mut rng = CounterRng::new(seed, number);
+    let mut draw = |middle: f64, width: f64| {
+        let count = shape.iter().product();
+        (0..count).map(|_| rng.range(middle - width, middle + width) as f32).collect()
+    };
+    let inputs = match shape {
+        [_, inputs @ ..] if shape.len() == 4 => inputs.iter().product::<usize>(),
+        [inputs, _] => *inputs,
+        // Onto a shortcut: the sum must not grow from block to block.
+        _ if name.ends_with("convs.2.bn.gamma") => return draw(0.3, 0.05),
+        _ if name.ends_with("gamma") || name.ends_with("running_var") => return draw(1.0, 0.15),
+        _ => return draw(0.0, 0.15),
+    };
+    draw(0.0, libm::sqrt(6.0 / inputs.max(1) as f64))
 }

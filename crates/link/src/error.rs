@@ -1,5 +1,6 @@
 //! Why an end of the link could not be set up.
 
+use crate::KeyError;
 use crate::codec::{CodecError, WIRE_VERSION};
 
 /// Start-up errors of both ends.
@@ -42,6 +43,22 @@ pub enum LinkError {
         waited_ms: u64,
         /// As given.
         endpoint: String,
+    },
+    /// A secured plant that does not know us, or is not who it should be: it says nothing.
+    #[error(
+        "connected, but the plant does not answer our key {own}: either it does not allow it, its own key is another than the given one, or it asks for no keys: {endpoint}"
+    )]
+    Unknown {
+        /// Our public key.
+        own: String,
+        /// As given.
+        endpoint: String,
+    },
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys {
+        /// Why.
+        source: KeyError,
     },
     /// The plant speaks another version.
     #[error("the plant speaks wire version {got}, this build speaks {WIRE_VERSION}: {endpoint}")]

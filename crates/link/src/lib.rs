@@ -13,12 +13,16 @@ pub mod codec;
 mod error;
 mod plant;
 mod remote;
+mod secure;
 mod socket;
 mod stats;
 
 pub use error::LinkError;
 pub use plant::{PlantSocket, ServeEnd, ServeOptions, ServeReport, serve};
 pub use remote::{ConnectOptions, RemoteWorld};
+pub use secure::{
+    Channel, Initiator, KeyError, Keyring, PublicKey, SecretKey, open_init, read_peers, stays_here,
+};
 pub use stats::LinkStats;
 /// A ZeroMQ context; ends at an `inproc://` endpoint must share one.
 pub use zmq::Context;

@@ -19,6 +19,8 @@ pub struct LinkStats {
     pub refused: u64,
     /// Ticks in which the plant braked by itself (plant).
     pub braked: u64,
+    /// Messages of strangers at a secured endpoint: not answered, not looked at (plant).
+    pub strangers: u64,
     /// Handshakes completed.
     pub sessions: u64,
 }

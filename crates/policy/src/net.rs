@@ -78,6 +78,15 @@ impl Net {
             Self::ResNet50(net) => net.forward(input.image),
         }
     }
+
+    /// The last layer before the heads, `[batch, length]`: what the picture means to the network.
+    pub fn features(&self, input: NetInput) -> Tensor<2> {
+        match self {
+            Self::PilotNet(net) => net.features(input.image),
+            Self::EfficientNetLite0(net) => net.features(input.image),
+            Self::ResNet50(net) => net.features(input.image),
+        }
+    }
 }
 
 /// He-normal for every weight of rank 2 and 4; vectors (biases, normalisation) stay as they are.

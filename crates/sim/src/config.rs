@@ -46,6 +46,10 @@ pub struct SimConfig {
     /// Only every n-th picture is drawn, the first included; the others keep what was there. For
     /// collecting, where the frames between are driven but not kept.
     pub draw_every: u64,
+    /// Whether the start, and the place that frames tell and that navigation goes by, are rounded
+    /// to what CARLA's transforms carry (see [`crate::carried`]). The same drive through CARLA's
+    /// protocol is then the same, and not one that parts from it in the last bits.
+    pub carla_floats: bool,
 }
 
 impl SimConfig {
@@ -69,6 +73,7 @@ impl SimConfig {
             time_limit_s: None,
             draw: true,
             draw_every: 1,
+            carla_floats: false,
         }
     }
 }

@@ -27,4 +27,4 @@ pub use config::{Disturbance, RouteSpec, SimConfig, SimError, turns};
 pub use fault::{CameraFault, FaultError, FaultSpec, fault_names, parse_fault};
 pub use summary::{Summary, drive_expert};
 pub use weather::Weather;
-pub use world::{GOAL_M, SimWorld, WATCHDOG_S};
+pub use world::{GOAL_M, SimWorld, WATCHDOG_S, carried};

@@ -54,6 +54,7 @@ pub struct SimWorld {
     /// Junction that others leave to the ego.
     claim: Option<u32>,
     sight: Sight,
+    carla_floats: bool,
     frame: u64,
     held: Command,
     since_command_s: f64,
@@ -123,6 +124,7 @@ impl SimWorld {
             action: ExpertAction::default(),
             claim: None,
             sight,
+            carla_floats: config.carla_floats,
             frame: 1,
             held: Command::default(),
             since_command_s: 0.0,
@@ -260,8 +262,13 @@ impl SimWorld {
             speed_mps: self.car.speed_mps as f32,
             accel_mps2: self.car.accel_mps2 as f32,
             yaw_rate_radps: self.car.yaw_rate_radps as f32,
-            pose: self.pose,
+            pose: self.told_pose(),
         }
+    }
+
+    /// Where the car says that it is.
+    fn told_pose(&self) -> Pose {
+        if self.carla_floats { carried(&self.pose) } else { self.pose }
     }
 
     /// Labels and marks of the present state.
@@ -340,13 +347,32 @@ impl SimWorld {
 
     /// Everything of the present frame but its picture.
     fn describe(&self, frame: &mut Frame) {
-        let here = self.route.at(self.judge.place.s_m);
+        let mut s_m = self.judge.place.s_m;
+        if self.carla_floats {
+            let told = self.told_pose();
+            (s_m, _) = self.route.project(told.x_m, told.y_m, s_m);
+        }
+        let here = self.route.at(s_m);
         frame.id = FrameId(self.frame);
         frame.sim_time_ns = libm::round(self.time_s() * 1e9) as u64;
         frame.ego = self.ego();
         frame.nav = here.nav;
-        frame.advisory_speed_mps = self.plan.at(self.judge.place.s_m).speed_mps as f32;
+        frame.advisory_speed_mps = self.plan.at(s_m).speed_mps as f32;
         frame.truth = Some(self.truth());
+    }
+}
+
+/// A pose as CARLA's transforms carry it: metres and degrees in 32-bit floats.
+pub fn carried(p: &Pose) -> Pose {
+    let metres = |v: f64| f64::from(v as f32);
+    let angle = |v: f64| f64::from(v.to_degrees() as f32).to_radians();
+    Pose {
+        x_m: metres(p.x_m),
+        y_m: metres(p.y_m),
+        z_m: metres(p.z_m),
+        yaw_rad: angle(p.yaw_rad),
+        pitch_rad: angle(p.pitch_rad),
+        roll_rad: angle(p.roll_rad),
     }
 }
 
@@ -361,13 +387,17 @@ fn start(config: &SimConfig, route: &Route, plan: &RoutePlan) -> (Vehicle, Pose)
         speed = rng.uniform() * d.start_speed_mps.min(plan.at(0.0).speed_mps);
     }
     let (s, c) = (libm::sin(p.yaw_rad), libm::cos(p.yaw_rad));
-    let car = Vehicle {
+    let mut car = Vehicle {
         x_m: p.x_m - lateral * s,
         y_m: p.y_m + lateral * c,
         yaw_rad: wrap_angle(p.yaw_rad + turn),
         speed_mps: speed,
         ..Vehicle::default()
     };
+    if config.carla_floats {
+        let at = carried(&Pose { x_m: car.x_m, y_m: car.y_m, yaw_rad: car.yaw_rad, ..p.pose() });
+        (car.x_m, car.y_m, car.yaw_rad) = (at.x_m, at.y_m, at.yaw_rad);
+    }
     let pose = Pose { x_m: car.x_m, y_m: car.y_m, yaw_rad: car.yaw_rad, ..p.pose() };
     (car, pose)
 }

@@ -45,7 +45,7 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
         return None;
     }
     let temperature = temperature(clean);
-    let conformal = conformal(clean)?;
+    let conformal = conformal(clean, temperature)?;
     let errors = |p: &Predicted| {
         let q = Prediction::new(p.regression, p.probs(temperature)).ok()?;
         Some(FrameErrors {
@@ -94,28 +94,43 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
     Some(Fitted { calibration, conformal })
 }
 
+/// Added to the spread of the classes before an error is measured by it, normalised steer: half the
+/// error of a good frame, so that a frame without any spread does not blow the quantiles up.
+const SPREAD_FLOOR: f32 = 0.01;
 /// Groups with fewer frames take the quantile of all.
 const GROUP_FRAMES_MIN: usize = 50;
 
-/// Split-conformal half-widths of every group. `None` if an error is not finite.
-fn conformal(clean: &[Predicted]) -> Option<Conformal> {
-    let mut c =
-        Conformal { level: 0.9, turn_above: 0.2, fast_above_mps: 6.0, half_width: [[0.0; 2]; 2] };
+/// Split-conformal factors of every group. `None` if an error is not finite.
+fn conformal(clean: &[Predicted], temperature: f32) -> Option<Conformal> {
+    let mut c = Conformal {
+        level: 0.9,
+        turn_above: 0.2,
+        fast_above_mps: 6.0,
+        spread_floor: SPREAD_FLOOR,
+        factor: [[0.0; 2]; 2],
+    };
     let alpha = 1.0 - f64::from(c.level);
-    let quantile = |errors: Vec<f64>| conformal_quantile(&errors, alpha).ok();
-    let error = |p: &Predicted| f64::from((p.regression - p.steer).abs());
-    let all = quantile(clean.iter().map(error).collect())?;
-    let mut half_width = [[all as f32; 2]; 2];
-    for (turn, row) in half_width.iter_mut().enumerate() {
-        for (fast, width) in row.iter_mut().enumerate() {
-            let of_group = |p: &&Predicted| c.group(p.regression, p.speed_mps) == (turn, fast);
-            let errors: Vec<f64> = clean.iter().filter(of_group).map(error).collect();
-            if errors.len() >= GROUP_FRAMES_MIN {
-                *width = quantile(errors)? as f32;
+    let scored = clean
+        .iter()
+        .map(|p| {
+            let q = Prediction::new(p.regression, p.probs(temperature)).ok()?;
+            let score = f64::from((p.regression - p.steer).abs()) / f64::from(c.scale(&q));
+            Some((c.group(p.regression, p.speed_mps), score))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let quantile = |scores: Vec<f64>| conformal_quantile(&scores, alpha).ok();
+    let all = quantile(scored.iter().map(|(_, s)| *s).collect())?;
+    let mut factor = [[all as f32; 2]; 2];
+    for (turn, row) in factor.iter_mut().enumerate() {
+        for (fast, factor) in row.iter_mut().enumerate() {
+            let of_group = scored.iter().filter(|(group, _)| *group == (turn, fast));
+            let scores: Vec<f64> = of_group.map(|(_, s)| *s).collect();
+            if scores.len() >= GROUP_FRAMES_MIN {
+                *factor = quantile(scores)? as f32;
             }
         }
     }
-    c.half_width = half_width;
+    c.factor = factor;
     Some(c)
 }
 
@@ -306,15 +321,16 @@ mod tests {
                 })
                 .collect()
         };
-        let c = calibrate_predictions(&make(1), &[]).unwrap().conformal;
+        let fitted = calibrate_predictions(&make(1), &[]).unwrap();
+        let (c, temperature) = (fitted.conformal, fitted.calibration.temperature);
         let mut covered = [[(0, 0); 2]; 2];
         for p in make(2) {
             let (turn, fast) = c.group(p.regression, p.speed_mps);
             let cell = &mut covered[turn][fast];
             cell.0 += 1;
-            cell.1 += i32::from(
-                (p.regression - p.steer).abs() <= c.half_width_of(p.regression, p.speed_mps),
-            );
+            let scaled = Prediction::new(p.regression, p.probs(temperature)).unwrap();
+            cell.1 +=
+                i32::from((p.regression - p.steer).abs() <= c.half_width(&scaled, p.speed_mps));
         }
         for (n, inside) in covered.as_flattened() {
             let share = f64::from(*inside) / f64::from(*n);

@@ -20,6 +20,7 @@ mod identity;
 mod learner;
 mod load;
 mod loss;
+mod novelty;
 mod optimiser;
 mod options;
 mod panel;

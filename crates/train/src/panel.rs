@@ -11,6 +11,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::load::{DRIVE_GAP_NS, sha256};
+use crate::novelty::{Reference, features};
 use crate::{Predicted, Sample, TrainError, predict, worker_pools};
 
 /// Frames decoded together: whole batches of every thread, and little memory.
@@ -36,6 +37,8 @@ pub struct Said {
     pub as_is: Predicted,
     /// Of the frame in the mirror, left and right still exchanged.
     pub mirrored: Predicted,
+    /// Distance of the frame to the training features, if there is a reference.
+    pub novelty: Option<f32>,
 }
 
 /// Frames that could not be used, and why.
@@ -65,6 +68,8 @@ pub struct Watched {
     pub sha256: String,
     /// Whether the recorder finished it.
     pub complete: bool,
+    /// Width and height of its pictures, pixels.
+    pub size: (u32, u32),
     /// Drives with usable frames.
     pub drives: u32,
     /// The usable frames, in order.
@@ -80,6 +85,8 @@ pub struct Panel {
     packs: Vec<Pack>,
     pools: Vec<ThreadPool>,
     any_camera: bool,
+    /// Of every pack, or none at all.
+    references: Vec<Reference>,
 }
 
 /// A frame before its picture is decoded.
@@ -99,12 +106,47 @@ impl Panel {
     pub fn load(dirs: &[PathBuf], threads: usize, any_camera: bool) -> Result<Self, TrainError> {
         let load = |dir: &PathBuf| Ok(Pack::load(dir, &Device::flex())?);
         let packs = dirs.iter().map(load).collect::<Result<_, TrainError>>()?;
-        Ok(Self { packs, pools: worker_pools(threads)?, any_camera })
+        Ok(Self { packs, pools: worker_pools(threads)?, any_camera, references: Vec::new() })
     }
 
     /// The packs' cards, in order.
     pub fn cards(&self) -> impl Iterator<Item = &PolicyCard> {
         self.packs.iter().map(|p| &p.card)
+    }
+
+    /// Takes recordings of what the packs were trained on as what is known to them: from now on
+    /// every frame's distance to it is measured. Returns how many frames were seen.
+    ///
+    /// # Errors
+    /// As [`Self::watch`]; [`TrainError::NoData`] also if there are too few frames.
+    pub fn refer_to(
+        &mut self,
+        paths: &[PathBuf],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<usize, TrainError> {
+        self.references.clear();
+        let mut seen: Vec<Vec<Vec<f32>>> = vec![Vec::new(); self.packs.len()];
+        let mut frames = 0;
+        for path in paths {
+            let before = frames;
+            self.walk(path, &mut |panel, chunk, preprocessors, watched| {
+                let decoded = decode(chunk, watched);
+                frames += decoded.len();
+                for ((pack, preprocessor), rows) in
+                    panel.packs.iter().zip(preprocessors).zip(&mut seen)
+                {
+                    let samples = samples(&pack.card, preprocessor, &decoded);
+                    rows.extend(panel.features(pack, &samples));
+                }
+                progress(frames);
+            })?;
+            if frames == before {
+                return Err(TrainError::NoData);
+            }
+        }
+        let references = seen.iter().map(|rows| Reference::new(rows)).collect::<Option<_>>();
+        self.references = references.ok_or(TrainError::NoData)?;
+        Ok(frames)
     }
 
     /// Shows a recording to every pack. Frames count if they have a picture and the expert's
@@ -118,6 +160,18 @@ impl Panel {
         path: &Path,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Watched, TrainError> {
+        let watched = self.walk(path, &mut |panel, chunk, preprocessors, watched| {
+            panel.look(chunk, preprocessors, watched);
+            progress(watched.frames.len());
+        })?;
+        if watched.frames.is_empty() {
+            return Err(TrainError::NoData);
+        }
+        Ok(watched)
+    }
+
+    /// Reads a recording chunk by chunk; `each` takes the frames of a chunk.
+    fn walk(&self, path: &Path, each: &mut Each<'_>) -> Result<Watched, TrainError> {
         let failed = |message: String| TrainError::Recording { message, path: path.into() };
         let recording = Recording::open(path).map_err(|e| TrainError::recording(&e, path))?;
         let camera = recording.header().plant.camera;
@@ -132,10 +186,10 @@ impl Panel {
             .cards()
             .map(|c| Preprocessor::new(&c.input, camera.width, camera.height))
             .collect();
-        let size = (camera.width, camera.height);
         let mut watched = Watched {
             sha256: sha256(path).map_err(|e| failed(e.to_string()))?,
             complete: recording.complete(),
+            size: (camera.width, camera.height),
             drives: 0,
             frames: Vec::new(),
             said: vec![Vec::new(); self.packs.len()],
@@ -171,57 +225,77 @@ impl Panel {
             let sample = Sample { rgb: Box::default(), speed_mps, nav: step.nav, steer };
             chunk.push(Raw { mark, sample, picture });
             if chunk.len() == CHUNK {
-                self.look(&mut chunk, size, &preprocessors, &mut watched);
-                progress(watched.frames.len());
+                each(self, std::mem::take(&mut chunk), &preprocessors, &mut watched);
             }
         }
-        self.look(&mut chunk, size, &preprocessors, &mut watched);
-        progress(watched.frames.len());
-        if watched.frames.is_empty() {
-            return Err(TrainError::NoData);
-        }
+        each(self, chunk, &preprocessors, &mut watched);
         Ok(watched)
     }
 
-    /// Shows a chunk to every pack and empties it.
-    fn look(
-        &self,
-        chunk: &mut Vec<Raw>,
-        size: (u32, u32),
-        preprocessors: &[Preprocessor],
-        watched: &mut Watched,
-    ) {
-        let decode = |raw: Raw| {
-            let image = raw.picture.decode().ok()?;
-            let fits = (image.width, image.height) == size && image.is_consistent();
-            fits.then_some((raw, image))
-        };
-        let all = chunk.len();
-        let decoded: Vec<(Raw, Image)> =
-            std::mem::take(chunk).into_par_iter().filter_map(decode).collect();
-        watched.left_out.broken_picture += (all - decoded.len()) as u64;
+    /// Shows a chunk to every pack.
+    fn look(&self, chunk: Vec<Raw>, preprocessors: &[Preprocessor], watched: &mut Watched) {
+        let decoded = decode(chunk, watched);
         watched.frames.extend(decoded.iter().map(|(raw, _)| raw.mark));
-        for ((pack, preprocessor), said) in
-            self.packs.iter().zip(preprocessors).zip(&mut watched.said)
-        {
+        for (i, (pack, preprocessor)) in self.packs.iter().zip(preprocessors).enumerate() {
             let card = &pack.card;
-            let sample = |preprocessor: &mut Preprocessor, (raw, image): &(Raw, Image)| {
-                let rgb = preprocessor.rgb(image).unwrap_or_default().into();
-                let steer = (raw.sample.steer / card.steer_scale).clamp(-1.0, 1.0);
-                let as_is = Sample { rgb, steer, ..raw.sample.clone() };
-                let mirrored = as_is.mirrored(card.input.width as usize);
-                (as_is, mirrored)
-            };
-            let samples: Vec<(Sample, Sample)> =
-                decoded.par_iter().map_init(|| preprocessor.clone(), sample).collect();
+            let as_is = samples(card, preprocessor, &decoded);
+            let mirrored: Vec<Sample> =
+                as_is.par_iter().map(|s| s.mirrored(card.input.width as usize)).collect();
             let scale = card.inputs.speed_scale_mps.unwrap_or(1.0);
-            let predict = |samples: Vec<&Sample>| {
+            let predict = |samples: &[Sample]| {
+                let samples: Vec<&Sample> = samples.iter().collect();
                 predict(&pack.net, &samples, &card.input, scale, &self.pools)
             };
-            let as_is = predict(samples.iter().map(|s| &s.0).collect());
-            let mirrored = predict(samples.iter().map(|s| &s.1).collect());
-            let pair = |(as_is, mirrored)| Said { as_is, mirrored };
-            said.extend(as_is.into_iter().zip(mirrored).map(pair));
+            let novelty = match self.references.get(i) {
+                Some(reference) => {
+                    let distances = reference.distances(&self.features(pack, &as_is));
+                    distances.into_iter().map(Some).collect()
+                }
+                None => vec![None; as_is.len()],
+            };
+            let said = predict(&as_is).into_iter().zip(predict(&mirrored)).zip(novelty);
+            let said = said.map(|((as_is, mirrored), novelty)| Said { as_is, mirrored, novelty });
+            if let Some(all) = watched.said.get_mut(i) {
+                all.extend(said);
+            }
         }
     }
+
+    /// The pack's features of the samples, in order.
+    fn features(&self, pack: &Pack, samples: &[Sample]) -> Vec<Vec<f32>> {
+        let scale = pack.card.inputs.speed_scale_mps.unwrap_or(1.0);
+        let samples: Vec<&Sample> = samples.iter().collect();
+        features(&pack.net, &samples, &pack.card.input, scale)
+    }
+}
+
+/// What is done with the frames of a chunk.
+type Each<'a> = dyn FnMut(&Panel, Vec<Raw>, &[Preprocessor], &mut Watched) + 'a;
+
+/// The frames whose pictures can be decoded and have the recording's size; the others are counted.
+fn decode(chunk: Vec<Raw>, watched: &mut Watched) -> Vec<(Raw, Image)> {
+    let size = watched.size;
+    let decode = |raw: Raw| {
+        let image = raw.picture.decode().ok()?;
+        let fits = (image.width, image.height) == size && image.is_consistent();
+        fits.then_some((raw, image))
+    };
+    let all = chunk.len();
+    let decoded: Vec<(Raw, Image)> = chunk.into_par_iter().filter_map(decode).collect();
+    watched.left_out.broken_picture += (all - decoded.len()) as u64;
+    decoded
+}
+
+/// The frames as a pack's network sees them.
+fn samples(
+    card: &PolicyCard,
+    preprocessor: &Preprocessor,
+    decoded: &[(Raw, Image)],
+) -> Vec<Sample> {
+    let sample = |preprocessor: &mut Preprocessor, (raw, image): &(Raw, Image)| {
+        let rgb = preprocessor.rgb(image).unwrap_or_default().into();
+        let steer = (raw.sample.steer / card.steer_scale).clamp(-1.0, 1.0);
+        Sample { rgb, steer, ..raw.sample.clone() }
+    };
+    decoded.par_iter().map_init(|| preprocessor.clone(), sample).collect()
 }

@@ -14,6 +14,9 @@ use caril_sim::{Weather, ride};
 use crate::geometry;
 use crate::wire::{Fields, Trouble, VehicleState};
 
+/// Beyond this the vehicle model makes no sense, m/s.
+const FAST_MPS: f64 = 100.0;
+
 /// CARLA's `VehicleControl`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Control {
@@ -138,12 +141,18 @@ impl Car {
         }
     }
 
-    /// Gives it a velocity of the world, m/s. It keeps what points forward.
+    /// Gives it a velocity of the world, m/s, as far as the vehicle model knows such. It keeps what
+    /// points forward.
     pub fn set_velocity(&mut self, v: [f64; 3]) {
         let [f, r, _] = geometry::axes(&self.pose);
         let dot = |a: &[f64; 3]| a.iter().zip(v).map(|(a, v)| a * v).sum::<f64>();
-        self.model.speed_mps = dot(&f).max(0.0);
-        self.model.lateral_mps = dot(&r);
+        self.model.speed_mps = dot(&f).clamp(0.0, FAST_MPS);
+        self.model.lateral_mps = dot(&r).clamp(-FAST_MPS, FAST_MPS);
+    }
+
+    /// Turns it at a rate, rad/s, at most ten.
+    pub fn set_yaw_rate(&mut self, rate_radps: f64) {
+        self.model.yaw_rate_radps = rate_radps.clamp(-10.0, 10.0);
     }
 
     /// Drives on by one tick.
@@ -222,6 +231,31 @@ impl Car {
         geometry::to_world(&geometry::axes(&self.pose), v)
     }
 
+    /// The velocity in the floats of the protocol. Each component rounded by itself would put the
+    /// last bit of the speed along the body wrong, and that is enough for two drives to part in the
+    /// end. So two components make up for it: the part along the told forward direction is the
+    /// speed, to a 32-bit float's precision.
+    pub fn told_velocity(&self) -> [f32; 3] {
+        let [.., pitch_deg, yaw_deg, _] = geometry::transform_of(&self.pose);
+        let [forward, ..] = geometry::axes(&Pose {
+            pitch_rad: f64::from(pitch_deg).to_radians(),
+            yaw_rad: f64::from(yaw_deg).to_radians(),
+            ..Pose::default()
+        });
+        let speed = f64::from(self.model.speed_mps as f32);
+        let mut v = self.velocity().map(|v| v as f32);
+        // The larger one to within its own last bit, the smaller one to within that of the sum.
+        let order = if forward[0].abs() > forward[1].abs() { [0, 1] } else { [1, 0] };
+        for i in order {
+            let along: f64 = v.iter().zip(forward).map(|(v, f)| f64::from(*v) * f).sum();
+            let change = (speed - along) / forward[i];
+            if change.abs() < 1e-3 {
+                v[i] = (f64::from(v[i]) + change) as f32;
+            }
+        }
+        v
+    }
+
     /// m/s² without gravity, CARLA axes.
     pub fn acceleration(&self) -> [f64; 3] {
         let m = &self.model;
@@ -254,5 +288,37 @@ impl Car {
     /// Centre and half extent of its box, metres, from its origin.
     pub fn bounding_box() -> ([f64; 3], [f64; 3]) {
         ([0.0, 0.0, HEIGHT_M / 2.0], [LENGTH_M / 2.0, WIDTH_M / 2.0, HEIGHT_M / 2.0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use caril_core::CounterRng;
+
+    use super::*;
+
+    #[test]
+    fn the_told_velocity_tells_the_speed_to_the_last_bit() {
+        let map = include_str!("../../../../maps/town_blocks.xodr");
+        let map = RoadMap::from_xodr("town_blocks", map).unwrap();
+        let mut car = Car::new(&map, &Pose::default(), [0; 3]);
+        let mut rng = CounterRng::new(5, 5);
+        for i in 0..20_000 {
+            // Just below a power of two the components have fewer bits behind the point.
+            let speed = if i % 2 == 0 { rng.range(0.01, 15.0) } else { rng.range(3.9, 4.0) };
+            car.model.speed_mps = speed;
+            car.model.lateral_mps = rng.range(-0.1, 0.1) * speed;
+            car.pose.yaw_rad = rng.range(-3.2, 3.2);
+            car.pose.pitch_rad = rng.range(-0.1, 0.1);
+            // As a client works it out of what it is told.
+            let [.., pitch, yaw, _] = geometry::transform_of(&car.pose);
+            let (pitch, yaw) = (f64::from(pitch).to_radians(), f64::from(yaw).to_radians());
+            let [x, y, z] = car.told_velocity().map(f64::from);
+            let along = x * pitch.cos() * yaw.cos() + y * pitch.cos() * yaw.sin() + z * pitch.sin();
+            assert_eq!(along as f32, speed as f32, "{:?}", car.model);
+            for (told, v) in car.told_velocity().iter().zip(car.velocity()) {
+                assert!((f64::from(*told) - v).abs() < 1e-3);
+            }
+        }
     }
 }

@@ -26,17 +26,17 @@ impl Simulation {
         let actors = self.actors.values().map(|a| {
             let (v, w, acc, dynamic) = match &a.body {
                 Body::Car(c) => (
-                    c.velocity(),
+                    c.told_velocity(),
                     [0.0, 0.0, c.model.yaw_rate_radps.to_degrees()],
                     c.acceleration(),
                     Dynamic::Vehicle(c.state()),
                 ),
-                _ => ([0.0; 3], [0.0; 3], [0.0; 3], Dynamic::Plain),
+                _ => ([0.0f32; 3], [0.0; 3], [0.0; 3], Dynamic::Plain),
             };
             ActorState {
                 id: a.id,
                 transform: geometry::transform_of(&self.pose(a)),
-                velocity: v.map(|v| v as f32),
+                velocity: v,
                 angular_velocity: w.map(|v| v as f32),
                 acceleration: acc.map(|v| v as f32),
                 dynamic,

@@ -155,7 +155,11 @@ fn open_pack(
     }
     let backend =
         args.backend.or_else(|| BackendArg::from_str(header.extra.get("backend")?, true).ok());
-    let policy = pack::open(header, name, backend.unwrap_or(BackendArg::Flex))?;
+    let policy = pack::open(
+        header,
+        name,
+        backend.unwrap_or(if cfg!(feature = "burn") { BackendArg::Flex } else { BackendArg::Cpu }),
+    )?;
     Ok((policy.card().clone(), Some(policy)))
 }
 

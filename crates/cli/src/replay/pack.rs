@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use caril_core::{Policy, PolicyCard};
-use caril_policy::Pack;
 use caril_record::RecordingHeader;
 
 use crate::args::BackendArg;
@@ -61,7 +60,7 @@ fn find(header: &RecordingHeader, card: &PolicyCard) -> anyhow::Result<PathBuf> 
     let mut others = Vec::new();
     for dir in then.into_iter().chain(scenario::packs()) {
         // Whatever is no pack is none of our business here.
-        let Ok(here) = Pack::load_card(&dir) else { continue };
+        let Ok((here, _)) = caril_pack::load_card(&dir) else { continue };
         if here.weights_sha256 == card.weights_sha256 {
             return Ok(dir);
         }

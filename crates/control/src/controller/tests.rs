@@ -235,6 +235,7 @@ fn a_controller_goes_on_from_its_memory_as_if_it_had_driven_there() {
 fn words_that_are_no_memory_are_refused() {
     let c = driven(3);
     let memory = c.memory();
+    assert_eq!((memory.newest_frame_id, memory.plant_ns), (FrameId(3), None));
     assert!(c.remembering(&memory).is_some());
     let other = ControllerMemory { layout: MEMORY_LAYOUT + 1, ..memory };
     assert_eq!(c.remembering(&other), None);

@@ -97,6 +97,23 @@ fn paper_regimes_at_their_thresholds() {
     assert!(prediction(0.3, &half).entropy_nats() > PAPER_ENTROPY_UNSURE);
 }
 
+#[test]
+fn at_the_entropy_threshold_itself_the_paper_still_samples() {
+    let split = |bits: u32| {
+        let t = f32::from_bits(bits);
+        prediction(0.3, &[(0, 0.35), (1, 0.3), (2, 0.15), (3, 0.1), (4, t), (5, 0.1 - t)])
+    };
+    let entropy = |bits| split(bits).entropy_nats();
+    let (mut low, mut high) = (0.001_f32.to_bits(), 0.05_f32.to_bits());
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if entropy(middle) < PAPER_ENTROPY_UNSURE { low = middle } else { high = middle }
+    }
+    let exact = (low - 2000..low + 2000).find(|bits| entropy(*bits) == PAPER_ENTROPY_UNSURE);
+    let exact = split(exact.unwrap());
+    assert_eq!(run(CorrectionMode::Paper, &exact, KEY).regime, Regime::PaperNoise);
+}
+
 /// The published rule once more, written as plainly as possible and in f64.
 fn plain_paper(p: &Prediction, key: (u64, FrameId)) -> f64 {
     let probs: Vec<f64> = p.probs().iter().map(|v| f64::from(*v)).collect();
@@ -233,7 +250,8 @@ fn hysteresis_engages_below_enter_and_lets_go_above_exit() {
 
 #[test]
 fn speed_cap_falls_linearly_from_enter_to_floor() {
-    let (config, c) = (CorrectionConfig::default(), Calibration::default());
+    let c = Calibration::default();
+    let config = CorrectionConfig { speed_cap_min_mps: 3.0, ..config(CorrectionMode::Calibrated) };
     let cap = |mass| speed_cap(&config, &c, mass);
     for (mass, expected) in [(1.0, 10.0), (0.8, 10.0), (0.55, 6.5), (0.3, 3.0), (0.0, 3.0)] {
         assert!((cap(mass) - expected).abs() < 1e-4, "{mass}: {}", cap(mass));

@@ -14,14 +14,18 @@ pub enum Mode {
     Paper,
     /// The calibrated correction.
     Calibrated,
+    /// The expert's steer wherever the network is as unsure as calls for correction, else the
+    /// regression: no driver, but the bound on what any correction with this trigger can reach.
+    Oracle,
 }
 
 impl Mode {
-    const NAMES: [(&'static str, Self); 4] = [
+    const NAMES: [(&'static str, Self); 5] = [
         ("off", Self::Off),
         ("classification", Self::Classification),
         ("paper", Self::Paper),
         ("calibrated", Self::Calibrated),
+        ("oracle", Self::Oracle),
     ];
 
     fn of(name: &str) -> Option<Self> {
@@ -59,7 +63,7 @@ pub struct Arm {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "arm {got:?}: expected [NAME=]expert, [NAME=]MODE[:PACK][@CONFIG.toml] or [NAME=]PACK, with \
-     MODE one of off, classification, paper, calibrated"
+     MODE one of off, classification, paper, calibrated, oracle"
 )]
 pub struct ArmError {
     /// The text.

@@ -1,14 +1,30 @@
 //! Convolution and dense layers: a matrix product over tiles of output pixels and channels.
 //!
 //! Channels lie last, so the values that one output pixel needs are `segments` runs of `length`
-//! values (rows of the window): no copy into a matrix is made. A tile keeps up to eight pixels
-//! times up to four blocks of sixteen channels in registers. Each output value is one sum over
+//! values (rows of the window): no copy into a matrix is made. A tile keeps up to thirteen
+//! pixels or up to four blocks of sixteen channels in registers. Each output value is one sum over
 //! the window in the same order, whatever the tile: tiling and threads do not change its bits.
 
 use std::ops::Range;
 
 use super::memory::{Aligned, Arena, Share};
 use super::simd::{LANES, Simd};
+
+/// A block for each index below a constant, without a loop: a loop over so many registers the
+/// compiler unrolls too late, and then keeps the sums in memory.
+macro_rules! each {
+    ($i:ident < $n:ident $body:block) => {
+        each!(@ $i $n $body 0 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    (@ $i:ident $n:ident $body:block $($at:literal)*) => {
+        $(if $at < $n {
+            let $i = $at;
+            $body
+        })*
+    };
+}
+
+pub(super) use each;
 
 /// One convolution (or dense layer: one output pixel), ready to run.
 #[derive(Debug)]
@@ -114,6 +130,12 @@ impl Conv {
         self.pixels.len() * self.window.segments * self.window.length * self.channels()
     }
 
+    /// Its sizes, for reading.
+    pub fn describe(&self) -> String {
+        let Window { segments, length, .. } = self.window;
+        format!("conv {} px {segments}x{length} -> {}", self.pixels.len(), self.channels())
+    }
+
     /// Runs one thread's share.
     ///
     /// # Safety
@@ -141,7 +163,10 @@ impl Conv {
                 let w = weights.as_slice().as_ptr().add(first * LANES * depth);
                 (w, bias.as_slice().as_ptr().add(first * LANES))
             };
-            let part = Part { window: self.window, w, b, first, epilogue: self.epilogue };
+            // Weights larger than the caches come from memory once a run: those of the next group
+            // are asked for while this one is computed.
+            let next = w.wrapping_add((end - first) * LANES * depth);
+            let part = Part { window: self.window, w, b, next, first, epilogue: self.epilogue };
             // SAFETY: the caller's promise, and `part` was made from checked sizes.
             unsafe {
                 match end - first {
@@ -160,6 +185,8 @@ struct Part {
     window: Window,
     w: *const f32,
     b: *const f32,
+    /// Where the weights of the next group begin, perhaps past the end.
+    next: *const f32,
     first: usize,
     epilogue: Epilogue,
 }
@@ -171,22 +198,35 @@ impl Part {
     /// As [`Conv::run`].
     #[inline(always)]
     unsafe fn pixels<S: Simd, const P: usize>(&self, arena: Arena, pixels: &[(u32, u32)]) {
-        let tiles = pixels.len().div_ceil(S::ROWS[P]);
+        let depth = self.window.segments * self.window.length;
+        // High tiles pay when their beginning and end are rare.
+        let most = if depth < 128 { S::ROWS[P].min(8) } else { S::ROWS[P] };
+        let tiles = pixels.len().div_ceil(most);
         let mut rest = pixels;
+        // Of the next group's weights, what each tile asks for per value of the window.
+        let step = (P * LANES).div_ceil(tiles.max(1));
+        let mut next = self.next;
         for left in (1..=tiles).rev() {
             let (tile, more) = rest.split_at(rest.len().div_ceil(left));
             rest = more;
+            let ahead = (next, step);
+            next = next.wrapping_add(depth * step);
             // SAFETY: the caller's promise; the constants are the lengths.
             unsafe {
                 match tile.len() {
-                    8 if S::ROWS[P] >= 8 => self.tile::<S, P, 8>(arena, tile),
-                    7 if S::ROWS[P] >= 7 => self.tile::<S, P, 7>(arena, tile),
-                    6 if S::ROWS[P] >= 6 => self.tile::<S, P, 6>(arena, tile),
-                    5 if S::ROWS[P] >= 5 => self.tile::<S, P, 5>(arena, tile),
-                    4 if S::ROWS[P] >= 4 => self.tile::<S, P, 4>(arena, tile),
-                    3 if S::ROWS[P] >= 3 => self.tile::<S, P, 3>(arena, tile),
-                    2 if S::ROWS[P] >= 2 => self.tile::<S, P, 2>(arena, tile),
-                    1 => self.tile::<S, P, 1>(arena, tile),
+                    13 if S::ROWS[P] >= 13 => self.tile::<S, P, 13>(arena, tile, ahead),
+                    12 if S::ROWS[P] >= 12 => self.tile::<S, P, 12>(arena, tile, ahead),
+                    11 if S::ROWS[P] >= 11 => self.tile::<S, P, 11>(arena, tile, ahead),
+                    10 if S::ROWS[P] >= 10 => self.tile::<S, P, 10>(arena, tile, ahead),
+                    9 if S::ROWS[P] >= 9 => self.tile::<S, P, 9>(arena, tile, ahead),
+                    8 if S::ROWS[P] >= 8 => self.tile::<S, P, 8>(arena, tile, ahead),
+                    7 if S::ROWS[P] >= 7 => self.tile::<S, P, 7>(arena, tile, ahead),
+                    6 if S::ROWS[P] >= 6 => self.tile::<S, P, 6>(arena, tile, ahead),
+                    5 if S::ROWS[P] >= 5 => self.tile::<S, P, 5>(arena, tile, ahead),
+                    4 if S::ROWS[P] >= 4 => self.tile::<S, P, 4>(arena, tile, ahead),
+                    3 if S::ROWS[P] >= 3 => self.tile::<S, P, 3>(arena, tile, ahead),
+                    2 if S::ROWS[P] >= 2 => self.tile::<S, P, 2>(arena, tile, ahead),
+                    1 => self.tile::<S, P, 1>(arena, tile, ahead),
                     _ => {}
                 }
             }
@@ -200,6 +240,7 @@ impl Part {
         &self,
         arena: Arena,
         tile: &[(u32, u32)],
+        (mut ahead, step): (*const f32, usize),
     ) {
         let Some(tile) = tile.first_chunk::<R>() else { return };
         // SAFETY: windows and outputs lie within the arena (`Conv::spans`, checked when the
@@ -207,44 +248,40 @@ impl Part {
         unsafe {
             let mut a = [arena.at(0).cast_const(); R];
             let mut sums = [[S::splat(0.0); P]; R];
-            for r in 0..R {
+            each!(r < R {
                 a[r] = arena.at(tile[r].0 as usize).cast_const();
-                for p in 0..P {
-                    sums[r][p] = S::load(self.b.add(p * LANES));
-                }
-            }
+                each!(p < P { sums[r][p] = S::load(self.b.add(p * LANES)); });
+            });
             let mut w = self.w;
             for _ in 0..self.window.segments {
                 for k in 0..self.window.length {
                     let mut row = [S::splat(0.0); P];
-                    for p in 0..P {
-                        row[p] = S::load(w.add(p * LANES));
-                    }
-                    for r in 0..R {
+                    each!(p < P { row[p] = S::load(w.add(p * LANES)); });
+                    each!(r < R {
                         let x = S::splat(*a[r].add(k));
-                        for p in 0..P {
-                            sums[r][p] = S::fma(x, row[p], sums[r][p]);
-                        }
+                        each!(p < P { sums[r][p] = S::fma(x, row[p], sums[r][p]); });
+                    });
+                    if R > 3 {
+                        S::prefetch(ahead);
+                        ahead = ahead.wrapping_add(step);
                     }
                     w = w.add(P * LANES);
                 }
-                for r in 0..R {
-                    // May step past the arena after the last run, hence wrapping.
-                    a[r] = a[r].wrapping_add(self.window.stride);
-                }
+                // May step past the arena after the last run, hence wrapping.
+                each!(r < R { a[r] = a[r].wrapping_add(self.window.stride); });
             }
             let (lo, hi) = (S::splat(self.epilogue.lo), S::splat(self.epilogue.hi));
-            for r in 0..R {
+            each!(r < R {
                 let out = arena.at(tile[r].1 as usize + self.first * LANES);
-                for p in 0..P {
+                each!(p < P {
                     let out = out.add(p * LANES);
                     let mut v = sums[r][p];
                     if self.epilogue.add {
                         v = S::add(v, S::load(out.cast_const()));
                     }
                     S::store(out, S::clamp(v, lo, hi));
-                }
-            }
+                });
+            });
         }
     }
 }

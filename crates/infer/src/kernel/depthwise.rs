@@ -97,6 +97,12 @@ impl Depthwise {
         self.rows * self.columns * self.blocks * LANES * self.kernel * self.kernel
     }
 
+    /// Its sizes, for reading.
+    pub fn describe(&self) -> String {
+        let Self { rows, columns, kernel, stride, .. } = self;
+        format!("depthwise {rows}x{columns}x{} k{kernel} s{stride}", self.blocks * LANES)
+    }
+
     /// Runs one thread's share: a range of output rows.
     ///
     /// # Safety

@@ -9,6 +9,7 @@
 
 mod conv;
 mod depthwise;
+mod int8;
 mod memory;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use conv::{Conv, Epilogue, Window};
 pub use depthwise::{Depthwise, Grid};
+pub use int8::{Conv8, Product, Quantize};
 use memory::Arena;
 pub use memory::{Aligned, Share};
 pub use pooling::{MaxPool, Mean};
@@ -78,6 +80,17 @@ impl Isa {
         }
     }
 
+    /// How bytes are multiplied along with it.
+    pub(crate) fn product(self) -> Product {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if is_x86_feature_detected!("avx512vnni") => Product::Vnni,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Avx2 => Product::Avx2,
+            _ => Product::Plain,
+        }
+    }
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,10 +101,14 @@ impl Isa {
         }
     }
 
-    /// Blocks of sixteen channels that a tile may cover in a layer of so many output pixels. One
-    /// pixel alone (a dense layer) needs several blocks to hide the latency of a sum.
-    pub(crate) fn group(self, pixels: usize) -> usize {
+    /// Blocks of sixteen channels that a tile may cover in a layer of so many output pixels and
+    /// values under a window. One pixel alone (a dense layer) needs several blocks to hide the
+    /// latency of a sum.
+    pub(crate) fn group(self, pixels: usize, depth: usize) -> usize {
         match self {
+            // Two blocks' weights, and the next two's, stay in L2 while the pixels pass.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if pixels > 1 && (pixels <= 26 || depth > 1500) => 2,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => x86::Avx512::GROUP,
             #[cfg(target_arch = "x86_64")]
@@ -109,6 +126,10 @@ impl Isa {
 pub enum Op {
     /// See [`Conv`].
     Conv(Conv),
+    /// See [`Conv8`].
+    Conv8(Conv8),
+    /// See [`Quantize`].
+    Quantize(Quantize),
     /// See [`Depthwise`].
     Depthwise(Depthwise),
     /// See [`MaxPool`].
@@ -121,6 +142,8 @@ impl Op {
     fn spans(&self) -> [Range<usize>; 2] {
         match self {
             Self::Conv(op) => op.spans(),
+            Self::Conv8(op) => op.spans(),
+            Self::Quantize(op) => op.spans(),
             Self::Depthwise(op) => op.spans(),
             Self::MaxPool(op) => op.spans(),
             Self::Mean(op) => op.spans(),
@@ -131,9 +154,21 @@ impl Op {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Conv(_) => "conv",
+            Self::Conv8(_) => "int8 conv",
+            Self::Quantize(_) => "quantize",
             Self::Depthwise(_) => "depthwise",
             Self::MaxPool(_) => "max pool",
             Self::Mean(_) => "mean",
+        }
+    }
+
+    /// Its kind and sizes, for reading.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Conv(op) => op.describe(),
+            Self::Conv8(op) => op.describe(),
+            Self::Depthwise(op) => op.describe(),
+            _ => self.name().to_owned(),
         }
     }
 
@@ -142,7 +177,8 @@ impl Op {
         match self {
             Self::Conv(op) => op.macs(),
             Self::Depthwise(op) => op.macs(),
-            Self::MaxPool(_) | Self::Mean(_) => 0,
+            Self::Conv8(op) => op.macs(),
+            Self::Quantize(_) | Self::MaxPool(_) | Self::Mean(_) => 0,
         }
     }
 }
@@ -221,6 +257,19 @@ impl Program {
         self.ops.iter().map(timed).collect()
     }
 
+    /// Runs the operations one by one on this thread; before each, `look` sees its number and the
+    /// arena.
+    pub fn watch(&mut self, variant: usize, look: &mut dyn FnMut(usize, &[f32])) {
+        for number in 0..self.ops.len() {
+            look(number, self.arena.as_slice());
+            let arena = Arena::new(self.arena.as_mut_slice());
+            // SAFETY: as in `run`.
+            unsafe {
+                run_share(&self.ops[number..=number], self.isa, arena, variant, Share::WHOLE);
+            }
+        }
+    }
+
     /// Runs all operations; of weights in several variants the one given.
     pub fn run(&mut self, variant: usize) {
         let values = self.arena.as_mut_slice();
@@ -287,6 +336,8 @@ unsafe fn run_on<S: Simd>(ops: &[Op], arena: Arena, variant: usize, share: Share
         unsafe {
             match op {
                 Op::Conv(op) => op.run::<S>(arena, variant, share),
+                Op::Conv8(op) => op.run(arena, share),
+                Op::Quantize(op) => op.run::<S>(arena, share),
                 Op::Depthwise(op) => op.run::<S>(arena, share),
                 Op::MaxPool(op) => op.run::<S>(arena, share),
                 Op::Mean(op) => op.run::<S>(arena, share),

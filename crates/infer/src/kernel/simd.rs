@@ -3,6 +3,9 @@
 /// Channels are handled in blocks of so many: one AVX-512 register, one cache line.
 pub const LANES: usize = 16;
 
+/// Adding this to a value below 2²² leaves it rounded (half to even) in the lowest bits.
+pub(super) const ROUNDER: f32 = 12_582_912.0;
+
 /// Sixteen f32 lanes.
 ///
 /// # Safety
@@ -19,12 +22,33 @@ pub(super) trait Simd {
     /// Output pixels of a tile of a depthwise convolution.
     const STRIP: usize;
 
+    /// Asks for a cache line that will be needed soon, anywhere: nothing is read.
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// `a · b + c`, rounded once except in the portable version.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Sixteen bytes: `v · factor + zero`, rounded after each step, the last time to whole numbers
+    /// (half to even), limited to 0–255. NaN becomes 0.
+    #[inline(always)]
+    unsafe fn bytes(to: *mut u8, v: Self::V, factor: Self::V, zero: Self::V) {
+        let mut values = [[0.0f32; LANES]; 3];
+        // SAFETY: the caller's promise: `to` is good for sixteen bytes.
+        unsafe {
+            Self::store(values[0].as_mut_ptr(), v);
+            Self::store(values[1].as_mut_ptr(), factor);
+            Self::store(values[2].as_mut_ptr(), zero);
+            for i in 0..LANES {
+                let v = values[0][i] * values[1][i] + values[2][i];
+                let v = if v > 0.0 { v } else { 0.0 };
+                let v = if v < 255.0 { v } else { 255.0 };
+                to.add(i).write((v + ROUNDER).to_bits() as u8);
+            }
+        }
+    }
     /// Limits to lo..hi; NaN stays NaN, so that a broken network is noticed.
     unsafe fn clamp(v: Self::V, lo: Self::V, hi: Self::V) -> Self::V;
 }

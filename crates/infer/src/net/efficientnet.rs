@@ -4,7 +4,6 @@ use caril_core::EFFICIENTNET_LITE0_STAGES;
 
 use super::{Net, heads};
 use crate::build::{Activation, Builder, Pad};
-use crate::kernel::Isa;
 use crate::tensors::Tensors;
 
 const EPSILON: f64 = 1e-3;
@@ -15,8 +14,7 @@ const HEAD: usize = 1280;
 ///
 /// # Errors
 /// The first tensor that does not fit.
-pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String> {
-    let mut b = Builder::new(isa);
+pub fn build(size: [usize; 2], t: &mut Tensors, mut b: Builder) -> Result<Net, String> {
     let relu6 = Activation::Relu6;
     let image = b.image(size, Pad::same(size, 3, 2));
     let size = image.windows(3, 2);
@@ -64,6 +62,7 @@ pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String>
     let mean = b.map([1, 1], HEAD, Pad::default());
     b.mean(&top, &mean);
     let output = heads(&mut b, t, &mean, HEAD)?;
-    let (ops, len) = b.finish();
-    Ok(Net { ops, len, image, speed: None, output })
+    let watched = b.watched();
+    let (ops, len, layers) = b.finish();
+    Ok(Net { ops, len, layers, watched, image, speed: None, output })
 }

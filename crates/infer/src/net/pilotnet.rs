@@ -4,7 +4,6 @@ use caril_core::{BIN_COUNT, BRANCHES};
 
 use super::{Net, beside, last_layer};
 use crate::build::{Activation, Builder, Pad};
-use crate::kernel::Isa;
 use crate::tensors::Tensors;
 
 const CHANNELS: [usize; 5] = [32, 32, 48, 64, 64];
@@ -17,8 +16,7 @@ const HIDDEN: usize = 64;
 ///
 /// # Errors
 /// The first tensor that does not fit.
-pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String> {
-    let mut b = Builder::new(isa);
+pub fn build(size: [usize; 2], t: &mut Tensors, mut b: Builder) -> Result<Net, String> {
     let relu = Activation::Relu;
     let image = b.image(size, Pad::default());
     let mut x = b.map(image.windows(PATCH, PATCH), CHANNELS[0], Pad::even(1));
@@ -64,6 +62,7 @@ pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String>
     let output = b.map([1, 1], BIN_COUNT + 1, Pad::default());
     b.dense(features.at(0, 0), &hidden, &first, relu);
     b.dense(hidden.at(0, 0), &output, &last, Activation::None);
-    let (ops, len) = b.finish();
-    Ok(Net { ops, len, image, speed: Some(speed), output: output.at(0, 0) })
+    let watched = b.watched();
+    let (ops, len, layers) = b.finish();
+    Ok(Net { ops, len, layers, watched, image, speed: Some(speed), output: output.at(0, 0) })
 }

@@ -2,7 +2,6 @@
 
 use super::{Net, heads};
 use crate::build::{Activation, Builder, Pad};
-use crate::kernel::Isa;
 use crate::tensors::Tensors;
 
 const EPSILON: f64 = 1e-5;
@@ -12,8 +11,7 @@ const REPEATS: [usize; 4] = [3, 4, 6, 3];
 ///
 /// # Errors
 /// The first tensor that does not fit.
-pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String> {
-    let mut b = Builder::new(isa);
+pub fn build(size: [usize; 2], t: &mut Tensors, mut b: Builder) -> Result<Net, String> {
     let relu = Activation::Relu;
     let image = b.image(size, Pad::even(3));
     let stem = b.map(image.windows(7, 2), 64, Pad::even(1));
@@ -57,6 +55,7 @@ pub fn build(size: [usize; 2], t: &mut Tensors, isa: Isa) -> Result<Net, String>
     let mean = b.map([1, 1], channels, Pad::default());
     b.mean(&x, &mean);
     let output = heads(&mut b, t, &mean, channels)?;
-    let (ops, len) = b.finish();
-    Ok(Net { ops, len, image, speed: None, output })
+    let watched = b.watched();
+    let (ops, len, layers) = b.finish();
+    Ok(Net { ops, len, layers, watched, image, speed: None, output })
 }

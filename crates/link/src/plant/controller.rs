@@ -8,6 +8,7 @@ use super::PlantSocket;
 use crate::codec::{
     self, CodecError, Header, Hello, Kind, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome,
 };
+use crate::secure::{Channel, Guard, Heard};
 use crate::socket::poll_ms;
 
 /// A second controller makes the plant look after the first one at most this often.
@@ -56,7 +57,27 @@ impl PlantSocket {
         }
         // Out of `self` while it is looked at; an empty message costs nothing.
         let message = std::mem::replace(&mut self.message, zmq::Message::new());
-        let event = self.judge(info, &message);
+        let event = match &mut self.guard {
+            None => self.judge(info, &message),
+            Some(guard) => {
+                let mut opened = std::mem::take(&mut self.opened);
+                let driver = self.controller.as_ref().map(|c| c.route.as_slice());
+                let event = match guard.hear(&self.route, driver, &message, &mut opened) {
+                    Heard::Plain => self.judge(info, &opened),
+                    Heard::Reply(reply) => {
+                        let _ = send_to(&self.socket, &self.route, &reply[..]);
+                        Event::Nothing
+                    }
+                    // Not a word: a stranger need not know what is here.
+                    Heard::Stranger => {
+                        self.stats.strangers += 1;
+                        Event::Nothing
+                    }
+                };
+                self.opened = opened;
+                event
+            }
+        };
         self.message = message;
         event
     }
@@ -136,7 +157,7 @@ impl PlantSocket {
         let Ok(bytes) = welcome.to_message() else {
             return self.refuse(RefuseCode::Malformed, "the plant's own facts are too long".into());
         };
-        if send_to(&self.socket, &self.route, bytes).is_ok() && !again {
+        if tell(&self.socket, &mut self.guard, &self.route, &bytes).is_ok() && !again {
             self.stats.sessions += 1;
             (self.late, self.newest, self.next_tick) = (false, None, None);
             self.controller = Some(Controller {
@@ -157,8 +178,8 @@ impl PlantSocket {
         }
         self.last_ping = Some(Instant::now());
         let ping = codec::encode_plain(Kind::Ping, controller.session);
-        let alive =
-            !matches!(send_to(&self.socket, &controller.route, &ping[..]), Err(Unsent::Gone));
+        let said = tell(&self.socket, &mut self.guard, &controller.route, &ping);
+        let alive = !matches!(said, Err(Unsent::Gone));
         if !alive {
             self.controller = None;
         }
@@ -166,21 +187,21 @@ impl PlantSocket {
     }
 
     /// Turns away whoever sent the last message.
-    fn refuse(&self, code: RefuseCode, reason: String) {
+    fn refuse(&mut self, code: RefuseCode, reason: String) {
         if let Ok(bytes) = (Refuse { code, reason, wire_version: WIRE_VERSION }).to_message() {
             // Who asks and does not listen is not waited for.
-            let _ = send_to(&self.socket, &self.route, bytes);
+            let _ = tell(&self.socket, &mut self.guard, &self.route, &bytes);
         }
     }
 
-    pub(super) fn tell_end(&self, reason: EndReason, truth: Option<&Truth>) {
+    pub(super) fn tell_end(&mut self, reason: EndReason, truth: Option<&Truth>) {
         self.tell(|session| codec::encode_end(session, reason, truth));
     }
 
     /// Last words.
-    pub(super) fn tell<const N: usize>(&self, message: impl FnOnce(u32) -> [u8; N]) {
+    pub(super) fn tell<const N: usize>(&mut self, message: impl FnOnce(u32) -> [u8; N]) {
         if let Some(c) = &self.controller {
-            let _ = send_to(&self.socket, &c.route, &message(c.session)[..]);
+            let _ = tell(&self.socket, &mut self.guard, &c.route, &message(c.session));
         }
     }
 }
@@ -190,6 +211,20 @@ pub(super) enum Unsent {
     Gone,
     /// It does not take what waits for it.
     Full,
+}
+
+/// Sends `bytes`, sealed where the endpoint is.
+pub(super) fn tell(
+    socket: &zmq::Socket,
+    guard: &mut Option<Guard>,
+    route: &[u8],
+    bytes: &[u8],
+) -> Result<(), Unsent> {
+    let Some(guard) = guard else { return send_to(socket, route, bytes) };
+    let channel = guard.channel(route).ok_or(Unsent::Gone)?;
+    let mut message = zmq::Message::with_size(Channel::sealed_len(bytes.len()));
+    channel.seal(bytes, &mut message).ok_or(Unsent::Gone)?;
+    send_to(socket, route, message)
 }
 
 pub(super) fn send_to(

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use caril_core::{Command, EndReason, Frame, Observed, Pacing, PlantInfo, World};
 
-use controller::{Controller, Event, Unsent, send_to};
+use controller::{Controller, Event, Unsent, send_to, tell};
 
 use crate::codec::{self, Kind};
+use crate::secure::{Channel, Guard, Keyring};
 use crate::socket::{IpcFile, SLICE, bind, bounded_socket, socket_error};
 use crate::{LinkError, LinkStats};
 
@@ -41,6 +42,9 @@ pub struct ServeOptions {
     pub once: bool,
     /// Context to share with an `inproc://` controller; an own one if `None`.
     pub context: Option<zmq::Context>,
+    /// Own key and the allowed controllers' keys: nobody else is heard or answered. Anyone may
+    /// speak if `None`, which is for endpoints within this machine.
+    pub keys: Option<Keyring>,
 }
 
 impl Default for ServeOptions {
@@ -52,6 +56,7 @@ impl Default for ServeOptions {
             watchdog: Duration::from_millis(500),
             once: false,
             context: None,
+            keys: None,
         }
     }
 }
@@ -110,6 +115,10 @@ pub struct PlantSocket {
     newest: Option<(Command, Instant)>,
     route: zmq::Message,
     message: zmq::Message,
+    guard: Option<Guard>,
+    /// The last message as it was before it was sealed; the frame before it is sealed.
+    opened: Vec<u8>,
+    unsealed: Vec<u8>,
     stats: LinkStats,
 }
 
@@ -122,7 +131,7 @@ impl PlantSocket {
         let context = options.context.clone().unwrap_or_default();
         let set_up = || {
             // All that a controller sends is small: nobody gets to fill our memory.
-            let most = codec::HEADER_LEN + codec::HANDSHAKE_MAX;
+            let most = Channel::sealed_len(codec::HEADER_LEN + codec::HANDSHAKE_MAX);
             let socket =
                 bounded_socket(&context, zmq::ROUTER, FRAMES_WAITING, COMMANDS_WAITING, most)?;
             // Sending to a controller that is gone must fail, or nobody would notice.
@@ -138,7 +147,6 @@ impl PlantSocket {
             _file: file,
             // A rate of NaN passes the clamp and becomes the slowest one.
             period: Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_secs(10)),
-            options,
             controller: None,
             sessions: 0,
             last_ping: None,
@@ -147,7 +155,11 @@ impl PlantSocket {
             newest: None,
             route: zmq::Message::new(),
             message: zmq::Message::new(),
+            guard: options.keys.clone().map(Guard::new),
+            opened: Vec::new(),
+            unsealed: Vec::new(),
             stats: LinkStats::default(),
+            options,
         })
     }
 
@@ -310,11 +322,21 @@ impl PlantSocket {
         if controller.asked.is_some_and(|(_, since)| since.elapsed() <= patience) {
             return false;
         }
-        let mut message = zmq::Message::with_size(codec::frame_len(&frame.image));
-        if codec::encode_frame(controller.session, frame, &mut message).is_err() {
-            return false;
-        }
-        match send_to(&self.socket, &controller.route, message) {
+        let len = codec::frame_len(&frame.image);
+        let sent = if self.guard.is_some() {
+            self.unsealed.resize(len, 0);
+            if codec::encode_frame(controller.session, frame, &mut self.unsealed).is_err() {
+                return false;
+            }
+            tell(&self.socket, &mut self.guard, &controller.route, &self.unsealed)
+        } else {
+            let mut message = zmq::Message::with_size(len);
+            if codec::encode_frame(controller.session, frame, &mut message).is_err() {
+                return false;
+            }
+            send_to(&self.socket, &controller.route, message)
+        };
+        match sent {
             Ok(()) => {
                 controller.asked = Some((frame.id, Instant::now()));
                 self.stats.frames += 1;

@@ -1,13 +1,14 @@
 //! The controller's side of the handshake.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use caril_core::CameraSpec;
 
-use super::{ConnectOptions, DRAIN_MAX};
+use super::{ConnectOptions, DRAIN_MAX, Packet, send};
 use crate::LinkError;
 use crate::codec::{self, Hello, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome};
+use crate::secure::{Channel, Initiator, KeyError, Keyring};
 use crate::socket::{Line, Monitor, SLICE, Transport, poll_ms, transport};
 
 /// A camera in words.
@@ -33,7 +34,7 @@ pub(super) fn shake_hands(
     monitor: &mut Monitor,
     endpoint: &str,
     options: &ConnectOptions,
-) -> Result<Welcome, LinkError> {
+) -> Result<(Welcome, Option<Channel>), LinkError> {
     let bad = |source| LinkError::Handshake { source, endpoint: endpoint.to_owned() };
     let hello = Hello {
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,8 +46,10 @@ pub(super) fn shake_hands(
     let start = Instant::now();
     // Over inproc nobody reports a connection.
     let mut up = transport(endpoint)? == Transport::Inproc;
-    let (mut said, mut met) = (false, up);
-    let mut reply = zmq::Message::new();
+    let mut met = up;
+    let keys = options.keys.as_ref();
+    let mut talk = Talk { socket, keys, hello, said: false, knocked: None, channel: None };
+    let mut reply = Packet::default();
     loop {
         if options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
             return Err(LinkError::Stopped { endpoint: endpoint.to_owned() });
@@ -56,7 +59,12 @@ pub(super) fn shake_hands(
             let endpoint = endpoint.to_owned();
             let waited_ms = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX);
             return Err(if met {
-                LinkError::Silent { waited_ms, endpoint }
+                match keys.filter(|_| talk.channel.is_none()) {
+                    Some(keys) => {
+                        LinkError::Unknown { own: keys.own.public().to_string(), endpoint }
+                    }
+                    None => LinkError::Silent { waited_ms, endpoint },
+                }
             } else {
                 LinkError::Nobody { waited_ms, endpoint }
             });
@@ -64,23 +72,75 @@ pub(super) fn shake_hands(
         while let Some(line) = monitor.next() {
             up = line == Line::Up;
             met |= up;
-            // A Hello sent to a plant that went away is lost with it: say it to the next one.
-            said &= up;
+            if !up {
+                talk.begin_anew();
+            }
         }
-        if up && !said {
-            said = socket.send(hello.as_slice(), zmq::DONTWAIT).is_ok();
+        if up {
+            talk.speak().map_err(|source| LinkError::Keys { source })?;
         }
         let mut items = [socket.as_poll_item(zmq::POLLIN), monitor.poll_item()];
         let _ = zmq::poll(&mut items, poll_ms(left.min(SLICE)));
         for _ in 0..DRAIN_MAX {
-            if socket.recv(&mut reply, zmq::DONTWAIT).is_err() {
+            if socket.recv(&mut reply.message, zmq::DONTWAIT).is_err() {
                 break;
             }
             met = true;
-            if let Some(done) = judge_reply(&reply, endpoint) {
-                return done;
+            if let Some(done) = talk.hear(&mut reply).and_then(|reply| judge_reply(reply, endpoint))
+            {
+                return done.map(|welcome| (welcome, talk.channel));
             }
         }
+    }
+}
+
+/// A secured handshake that is not answered is begun again after this: a plant takes only so many
+/// a second.
+const KNOCK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What was said to a plant so far.
+struct Talk<'a> {
+    socket: &'a zmq::Socket,
+    keys: Option<&'a Keyring>,
+    hello: Vec<u8>,
+    said: bool,
+    knocked: Option<(Initiator, Instant)>,
+    channel: Option<Channel>,
+}
+
+impl Talk<'_> {
+    /// The line broke: what was said to a plant that went away is lost with it.
+    fn begin_anew(&mut self) {
+        (self.said, self.knocked, self.channel) = (false, None, None);
+    }
+
+    /// Says what comes next: with keys first the secured handshake, then the Hello.
+    fn speak(&mut self) -> Result<(), KeyError> {
+        match self.keys.filter(|_| self.channel.is_none()) {
+            Some(keys) => {
+                let waits = |(_, since): &(Initiator, Instant)| since.elapsed() < KNOCK_AGAIN;
+                if !self.knocked.as_ref().is_some_and(waits) {
+                    let (initiator, init) = Initiator::begin(keys)?;
+                    let sent = self.socket.send(&init[..], zmq::DONTWAIT).is_ok();
+                    self.knocked = sent.then(|| (initiator, Instant::now()));
+                }
+            }
+            None if !self.said => {
+                self.said = send(self.socket, &mut self.channel, &self.hello).is_some();
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The plant's answer, if that is what `reply` holds.
+    fn hear<'a>(&mut self, reply: &'a mut Packet) -> Option<&'a [u8]> {
+        if self.keys.is_none() || self.channel.is_some() {
+            return Some(reply.open(&mut self.channel));
+        }
+        let (initiator, _) = self.knocked.take()?;
+        self.channel = initiator.finish(&reply.message);
+        None
     }
 }
 

@@ -13,6 +13,7 @@ use caril_core::{
 use handshake::{describe, shake_hands};
 
 use crate::codec::{self, Kind, MESSAGE_MAX, Message};
+use crate::secure::{Channel, Keyring, PublicKey};
 use crate::socket::{Line, Monitor, SLICE, bounded_socket, poll_ms, socket_error, transport};
 use crate::{LinkError, LinkStats};
 
@@ -38,6 +39,9 @@ pub struct ConnectOptions {
     pub epoch: Option<Instant>,
     /// Context to share with an `inproc://` plant; an own one if `None`.
     pub context: Option<zmq::Context>,
+    /// Own key and the plant's: whoever answers without it is not believed. Nobody is asked for a
+    /// key if `None`, which is for endpoints within this machine.
+    pub keys: Option<Keyring>,
 }
 
 impl Default for ConnectOptions {
@@ -49,6 +53,7 @@ impl Default for ConnectOptions {
             stop: None,
             epoch: None,
             context: None,
+            keys: None,
         }
     }
 }
@@ -69,8 +74,9 @@ pub struct RemoteWorld {
     epoch: Instant,
     stop: Option<Arc<AtomicBool>>,
     // Swapped: one holds the newest frame while the other receives.
-    newest: zmq::Message,
-    incoming: zmq::Message,
+    newest: Packet,
+    incoming: Packet,
+    channel: Option<Channel>,
     stats: LinkStats,
 }
 
@@ -89,7 +95,7 @@ impl RemoteWorld {
                 zmq::DEALER,
                 COMMANDS_WAITING,
                 FRAMES_WAITING,
-                MESSAGE_MAX,
+                Channel::sealed_len(MESSAGE_MAX),
             )?;
             // Not ZMQ_IMMEDIATE: when the line breaks it throws away what has already arrived, and
             // a plant's last words come just before.
@@ -99,7 +105,7 @@ impl RemoteWorld {
         };
         let (socket, mut monitor) =
             set_up().map_err(|source| socket_error("connect", source, endpoint))?;
-        let welcome = shake_hands(&socket, &mut monitor, endpoint, &options)?;
+        let (welcome, channel) = shake_hands(&socket, &mut monitor, endpoint, &options)?;
         if let Some(wanted) = options.camera
             && wanted != welcome.plant.camera
         {
@@ -120,8 +126,9 @@ impl RemoteWorld {
             last_id: None,
             epoch: options.epoch.unwrap_or_else(Instant::now),
             stop: options.stop,
-            newest: zmq::Message::new(),
-            incoming: zmq::Message::new(),
+            newest: Packet::default(),
+            incoming: Packet::default(),
+            channel,
             stats: LinkStats { sessions: 1, ..LinkStats::default() },
         })
     }
@@ -136,11 +143,16 @@ impl RemoteWorld {
         self.session
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<(), Fault> {
+    /// Who the plant has shown to be; `None` if it was not asked for a key.
+    pub fn peer(&self) -> Option<PublicKey> {
+        self.channel.as_ref().map(Channel::peer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if self.gone || self.down {
             return Err(Fault::PlantGone);
         }
-        self.socket.send(bytes, zmq::DONTWAIT).map_err(|_| Fault::PlantGone)
+        send(&self.socket, &mut self.channel, bytes).ok_or(Fault::PlantGone)
     }
 
     /// Waits for a message or a change of the line until `deadline`; false if that has passed or
@@ -166,19 +178,18 @@ impl RemoteWorld {
     fn drain(&mut self, frame: &mut Frame, faults: &mut FaultSet) -> Option<Observed> {
         let mut fresh = false;
         for _ in 0..DRAIN_MAX {
-            if self.socket.recv(&mut self.incoming, zmq::DONTWAIT).is_err() {
+            let incoming = &mut self.incoming.message;
+            if self.socket.recv(incoming, zmq::DONTWAIT).is_err() {
                 break;
             }
-            if self.incoming.get_more() {
+            if incoming.get_more() {
                 // Parts of one message arrive together: this ends.
-                while self.incoming.get_more()
-                    && self.socket.recv(&mut self.incoming, zmq::DONTWAIT).is_ok()
-                {}
+                while incoming.get_more() && self.socket.recv(incoming, zmq::DONTWAIT).is_ok() {}
                 self.stats.malformed += 1;
                 faults.insert(Fault::MessageMalformed);
                 continue;
             }
-            match codec::decode(&self.incoming) {
+            match codec::decode(self.incoming.open(&mut self.channel)) {
                 Ok((header, message)) if header.session == self.session => match message {
                     Message::Frame(_) => {
                         fresh = true;
@@ -210,7 +221,7 @@ impl RemoteWorld {
 
     /// Copies the newest frame out; how many ids were skipped before it.
     fn take_newest(&mut self, frame: &mut Frame) -> Result<u32, Fault> {
-        let Ok((_, Message::Frame(view))) = codec::decode(&self.newest) else {
+        let Ok((_, Message::Frame(view))) = codec::decode(self.newest.bytes()) else {
             return Err(Fault::MessageMalformed);
         };
         let camera = &self.info.camera;
@@ -231,6 +242,45 @@ impl RemoteWorld {
         self.stats.dropped += skipped;
         Ok(u32::try_from(skipped).unwrap_or(u32::MAX))
     }
+}
+
+/// A received message, opened where it was sealed.
+struct Packet {
+    message: zmq::Message,
+    opened: Vec<u8>,
+    sealed: bool,
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self { message: zmq::Message::new(), opened: Vec::new(), sealed: false }
+    }
+}
+
+impl Packet {
+    /// The message; no bytes if it is not the plant's.
+    fn open(&mut self, channel: &mut Option<Channel>) -> &[u8] {
+        if let Some(channel) = channel {
+            self.sealed = true;
+            if channel.open(&self.message, &mut self.opened).is_none() {
+                self.opened.clear();
+            }
+        }
+        self.bytes()
+    }
+
+    /// What was opened last.
+    fn bytes(&self) -> &[u8] {
+        if self.sealed { &self.opened } else { &self.message }
+    }
+}
+
+/// Sends `bytes`, sealed if there is a channel.
+fn send(socket: &zmq::Socket, channel: &mut Option<Channel>, bytes: &[u8]) -> Option<()> {
+    let Some(channel) = channel else { return socket.send(bytes, zmq::DONTWAIT).ok() };
+    let mut message = zmq::Message::with_size(Channel::sealed_len(bytes.len()));
+    channel.seal(bytes, &mut message)?;
+    socket.send(message, zmq::DONTWAIT).ok()
 }
 
 impl World for RemoteWorld {

@@ -77,11 +77,21 @@ impl PilotNet {
 
     /// Predicts a batch.
     pub fn forward(&self, input: NetInput) -> NetOutput {
-        let mut x = relu(self.stem.forward(input.image));
+        self.heads(self.maps(input.image), input.speed, input.branch)
+    }
+
+    /// From the image `[batch, 3, height, width]` to the flattened maps.
+    fn maps(&self, image: Tensor<4>) -> Tensor<2> {
+        let mut x = relu(self.stem.forward(image));
         for conv in &self.convs {
             x = relu(conv.forward(x));
         }
-        self.heads(x.flatten::<2>(1, 3), input.speed, input.branch)
+        x.flatten::<2>(1, 3)
+    }
+
+    /// What the heads see of the picture, `[batch, FEATURES]`.
+    pub fn features(&self, image: Tensor<4>) -> Tensor<2> {
+        relu(self.features.forward(self.maps(image)))
     }
 
     /// From the flattened maps `[batch, channels · rows · columns]` to the two heads.

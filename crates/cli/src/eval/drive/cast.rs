@@ -52,7 +52,7 @@ pub fn roles(
         let mut own_pack = None;
         if let Driver::Network { mode, pack: arms_pack } = &arm.driver {
             config.correction.mode = match mode {
-                Mode::Off | Mode::Classification => CorrectionMode::Off,
+                Mode::Off | Mode::Classification | Mode::Oracle => CorrectionMode::Off,
                 Mode::Paper => CorrectionMode::Paper,
                 Mode::Calibrated => CorrectionMode::Calibrated,
             };
@@ -75,14 +75,26 @@ pub fn roles(
 /// A pack that is only borrowed for a drive, as the arm uses it.
 pub struct Borrowed<'a> {
     policy: &'a mut dyn Policy,
-    by_class: bool,
+    mode: Option<Mode>,
 }
 
 impl<'a> Borrowed<'a> {
     /// The arm's use of a pack.
     pub fn new(policy: &'a mut AnyPolicy, driver: &Driver) -> Self {
-        let by_class = matches!(driver, Driver::Network { mode: Mode::Classification, .. });
-        Self { policy: policy.as_mut(), by_class }
+        let mode = match driver {
+            Driver::Network { mode, .. } => Some(*mode),
+            Driver::Expert => None,
+        };
+        Self { policy: policy.as_mut(), mode }
+    }
+
+    /// The expert's steer, normalised, if the network is unsure of the frame.
+    fn told(&self, frame: &Frame, prediction: &Prediction) -> Option<f32> {
+        let card = self.policy.card();
+        let scaled = prediction.temperature_scaled(card.calibration.temperature);
+        let unsure = scaled.neighbour_mass() < card.calibration.mass_enter;
+        let steer = frame.truth?.expert_steer / card.steer_scale;
+        unsure.then_some(steer.clamp(-1.0, 1.0))
     }
 }
 
@@ -93,10 +105,12 @@ impl Policy for Borrowed<'_> {
 
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
         let p = self.policy.infer(frame)?;
-        if !self.by_class {
-            return Ok(p);
-        }
+        let steer = match self.mode {
+            Some(Mode::Classification) => bin_center(p.argmax()),
+            Some(Mode::Oracle) => self.told(frame, &p).unwrap_or(p.regression()),
+            _ => return Ok(p),
+        };
         let probs: [f32; BIN_COUNT] = *p.probs();
-        Prediction::new(bin_center(p.argmax()), probs).map_err(|_| Fault::PredictionMalformed)
+        Prediction::new(steer, probs).map_err(|_| Fault::PredictionMalformed)
     }
 }

@@ -8,11 +8,9 @@ use caril_core::{
     CameraSpec, CounterRng, EndReason, FrameId, Image, NavCommand, Pacing, Policy as _, StepRecord,
     Truth,
 };
-use caril_eval::suite::{
-    Driver, Episode, EpisodeResult, Measures, PATH_STEP_M, PathPoint, RouteRule, Status,
-};
+use caril_eval::suite::{Driver, Episode, EpisodeResult, Measures, PATH_STEP_M, PathPoint, Status};
 use caril_eval::trajectory::Point;
-use caril_road::{RoadMap, Route};
+use caril_road::{RoadMap, Route, RoutePoint};
 use caril_runtime::{DriveOptions, StopFlag};
 use caril_sim::{RouteSpec, Scene, SimConfig, SimWorld, turns};
 
@@ -24,6 +22,8 @@ use crate::scenario::{self, AnyPolicy};
 const ROUTE_STREAM: u64 = 0xE9A1_0000;
 /// Draws before a map is said to have no such route.
 const ROUTE_DRAWS: u64 = 600;
+/// So far may a car stray from its route without coming nearer to the end that the suite sets.
+const DEVIATION_ROOM_M: f64 = 5.0;
 
 /// Everything that one drive left.
 pub struct Drive {
@@ -198,7 +198,7 @@ impl Stage {
         let faults = episode.faults.iter().map(|f| scenario::fault(f));
         Ok(SimConfig {
             scene,
-            route: RouteSpec::Given(Arc::new(route(&map, &episode.route, episode.seed)?)),
+            route: RouteSpec::Given(Arc::new(route(&map, episode)?)),
             seed: episode.seed,
             weather: scenario::weather(&episode.weather)?,
             faults: faults.collect::<anyhow::Result<_>>()?,
@@ -214,18 +214,31 @@ impl Stage {
     }
 }
 
-/// The first route of the seed that keeps the rule.
-fn route(map: &RoadMap, rule: &RouteRule, seed: u64) -> anyhow::Result<Route> {
+/// The first route of the seed that keeps the rule, and that can be driven without meeting the
+/// suite's own end: the expert's way never leads as far from the goal as a drive is given up at.
+fn route(map: &RoadMap, episode: &Episode) -> anyhow::Result<Route> {
+    let rule = &episode.route;
     let (low, high) = rule.length_m;
     for draw in 0..ROUTE_DRAWS {
-        let mut rng = CounterRng::new(seed, ROUTE_STREAM + draw);
+        let mut rng = CounterRng::new(episode.seed, ROUTE_STREAM + draw);
         let Ok(route) = map.random_route(&mut rng, low, high) else { continue };
-        if rule.turns.is_none_or(|n| turns(&route) == n as usize) {
+        if rule.turns.is_none_or(|n| turns(&route) == n as usize)
+            && episode.ends.beyond_start_m.is_none_or(|m| leads_on(&route, m))
+        {
             return Ok(route);
         }
     }
     let turns = rule.turns.map_or(String::new(), |n| format!(" with {n} turns"));
     anyhow::bail!("map {}: no route of {low}–{high} m{turns} found", map.name())
+}
+
+/// Whether no point of the route lies more than `beyond_start_m`, less room for the car to deviate,
+/// further from the goal than its start.
+fn leads_on(route: &Route, beyond_start_m: f64) -> bool {
+    let goal = route.at(route.length_m());
+    let apart_m = |p: &RoutePoint| (p.x_m - goal.x_m).hypot(p.y_m - goal.y_m);
+    let limit_m = apart_m(&route.at(0.0)) + (beyond_start_m - DEVIATION_ROOM_M).max(0.0);
+    route.points().iter().all(|p| apart_m(p) <= limit_m)
 }
 
 fn expert_drive(mut world: SimWorld) -> Drive {
@@ -269,4 +282,30 @@ fn path_of(steps: &[StepRecord]) -> Vec<PathPoint> {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::drive::testing;
+
+    /// The paper gives a drive up 20 m further from the goal than its start: a route that leads
+    /// there by itself would fail whoever drives it.
+    #[test]
+    fn routes_do_not_lead_into_the_suites_own_end() {
+        let map = Arc::new(scenario::load_map("harbour_town").unwrap());
+        let mut roundabout = 0;
+        for seed in 410_001..410_011 {
+            let mut episode = testing::results(1).remove(0).episode;
+            episode.seed = seed;
+            episode.route.length_m = (120.0, 350.0);
+            episode.route.turns = Some(1);
+            let free = route(&map, &episode).unwrap();
+            episode.ends.beyond_start_m = Some(20.0);
+            let kept = route(&map, &episode).unwrap();
+            assert!(leads_on(&kept, 20.0));
+            roundabout += i32::from(free != kept);
+        }
+        assert!(roundabout > 0, "no seed tells the rule from its absence");
+    }
 }

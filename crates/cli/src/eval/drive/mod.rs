@@ -31,7 +31,7 @@ use store::{RunFacts, Store};
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  caril eval drive --suite paper\n  caril eval drive --suite shift --arms off,paper,calibrated --trials 30 --jobs 8 --out runs/shift\n  caril eval drive --suite shift --shard 3/20 --out runs/shard3   # one of a job array\n  caril eval drive merge runs/shard* --out runs/shift\n\nArms: expert, off, classification, paper, calibrated, a pack; [NAME=]MODE[:PACK][@CONFIG.toml]"
+    after_help = "Examples:\n  caril eval drive --suite paper\n  caril eval drive --suite shift --arms off,paper,calibrated --trials 30 --jobs 8 --out runs/shift\n  caril eval drive --suite shift --shard 3/20 --out runs/shard3   # one of a job array\n  caril eval drive merge runs/shard* --out runs/shift\n\nArms: expert, off, classification, paper, calibrated, oracle, a pack; [NAME=]MODE[:PACK][@CONFIG.toml]"
 )]
 pub struct DriveArgs {
     #[command(subcommand)]

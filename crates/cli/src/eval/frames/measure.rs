@@ -221,8 +221,18 @@ fn failure(rows: &[&Row], wrong_above: f32) -> Result<Failure> {
         wrong_above,
         wrong: count,
         share: count as f64 / rows.len().max(1) as f64,
-        signals: SIGNAL_NAMES.iter().enumerate().map(of).collect::<Result<_>>()?,
+        signals: SIGNAL_NAMES
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| measured(rows, *i))
+            .map(of)
+            .collect::<Result<_>>()?,
     })
+}
+
+/// Whether the rows have the signal.
+fn measured(rows: &[&Row], signal: usize) -> bool {
+    rows.iter().all(|r| r.signals.get(signal).is_some_and(|s| s.is_finite()))
 }
 
 /// One signal of every row.
@@ -257,15 +267,19 @@ fn group(rows: &[&Row], wrong_above: f32) -> Result<GroupFigures> {
     })
 }
 
-/// AUROC of telling `shifted` from `clean` frames, by every signal.
+/// AUROC of telling `shifted` from `clean` frames, by every signal; NaN by one that was not
+/// measured.
 ///
 /// # Errors
 /// If either is empty.
 pub fn shift(clean: &[&Row], shifted: &[&Row]) -> Result<[f64; SIGNALS]> {
     let is_shifted: Vec<bool> =
         (0..clean.len() + shifted.len()).map(|i| i >= clean.len()).collect();
-    let mut found = [0.0; SIGNALS];
+    let mut found = [f64::NAN; SIGNALS];
     for (i, auc) in found.iter_mut().enumerate() {
+        if !(measured(clean, i) && measured(shifted, i)) {
+            continue;
+        }
         let doubt: Vec<f64> =
             confidence(clean, i).into_iter().chain(confidence(shifted, i)).map(|c| -c).collect();
         *auc = auroc(&doubt, &is_shifted)?;

@@ -38,6 +38,10 @@ pub struct FramesArgs {
     /// Recordings made under what the packs were never trained on: other weather, faults
     #[arg(long, num_args = 1.., value_name = "G.mcap")]
     shifted: Vec<PathBuf>,
+    /// Recordings that the packs were trained on: every frame's distance to what the network makes
+    /// of them is measured as one more signal
+    #[arg(long, num_args = 1.., value_name = "T.mcap")]
+    reference: Vec<PathBuf>,
     /// Folder of report.html and results.json
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -131,7 +135,13 @@ pub fn run(args: &FramesArgs) -> anyhow::Result<Exit> {
     }
     let dirs: Vec<PathBuf> =
         args.policy.iter().map(|p| scenario::pack_dir(p)).collect::<anyhow::Result<_>>()?;
-    let panel = Panel::load(&dirs, args.threads, args.any_camera)?;
+    let mut panel = Panel::load(&dirs, args.threads, args.any_camera)?;
+    if !args.reference.is_empty() {
+        let bar = output::progress(0, "reference {human_pos} frames {elapsed}");
+        let frames = panel.refer_to(&args.reference, &mut |n| bar.set_position(n as u64))?;
+        bar.finish_and_clear();
+        eprintln!("reference: {frames} frames");
+    }
     let names = unique(panel.cards().map(|c| c.name.clone()).collect());
     let policies: Vec<Policy> = names
         .into_iter()
@@ -227,7 +237,7 @@ fn watch(
 ) -> anyhow::Result<Source> {
     let bar = output::progress(0, "{msg} {human_pos} frames {elapsed}");
     bar.set_message(path.display().to_string());
-    let Watched { sha256, complete, drives, frames, said, left_out } =
+    let Watched { sha256, complete, drives, frames, said, left_out, .. } =
         panel.watch(path, &mut |n| bar.set_position(n as u64))?;
     bar.finish_and_clear();
     let rows = policies
@@ -420,7 +430,9 @@ fn say(found: &Found) {
         }
         for s in found.shifts.iter().filter(|s| s.policy == i) {
             let auroc = |i: usize| s.auroc.get(i).copied().unwrap_or(f64::NAN);
-            let best = (0..SIGNALS).max_by(|a, b| auroc(*a).total_cmp(&auroc(*b)));
+            let best = (0..SIGNALS)
+                .filter(|i| auroc(*i).is_finite())
+                .max_by(|a, b| auroc(*a).total_cmp(&auroc(*b)));
             eprintln!(
                 "  clean against {}: AUROC by plain {:.3}, ±1 mass {:.3}, best {:.3} ({})",
                 found.set(s.set),

@@ -10,7 +10,7 @@ use caril_train::{FrameMark, Said};
 use serde_json::json;
 
 /// Number of confidence signals.
-pub const SIGNALS: usize = 9;
+pub const SIGNALS: usize = 10;
 /// The plain maximum probability, which every other signal is compared with.
 pub const PLAIN: usize = 0;
 /// The signal that the controller uses.
@@ -26,6 +26,8 @@ pub const SIGNAL_NAMES: [(&str, &str); SIGNALS] = [
     ("head_agreement", "− |regression − mean of the classes|"),
     ("mirror_agreement", "− |regression + that of the mirrored picture|"),
     ("minus_sigma", "− sigma of the calibrated fusion"),
+    // Last, because it is there with --reference only.
+    ("feature_nearness", "− distance to the training features (--reference)"),
 ];
 /// Groups of a conformal card; of a card without, the same bounds.
 pub const GROUPS: [[&str; 2]; 2] = [["straight_slow", "straight_fast"], ["turn_slow", "turn_fast"]];
@@ -46,7 +48,7 @@ pub struct Row {
     pub plain: Prediction,
     /// The same at the card's temperature.
     pub calibrated: Prediction,
-    /// In the order of [`SIGNAL_NAMES`].
+    /// In the order of [`SIGNAL_NAMES`]; NaN where it was not measured.
     pub signals: [f64; SIGNALS],
     /// Into [`GROUPS`]: (turn, fast).
     pub group: (usize, usize),
@@ -142,12 +144,13 @@ pub fn rows(
                 s.head_agreement,
                 -f64::from((p.regression + m.regression).abs()),
                 -f64::from(fused.sigma),
+                said.novelty.map_or(f64::NAN, |n| -f64::from(n)),
             ],
             group: (
                 usize::from(p.regression.abs() > turn_above),
                 usize::from(p.speed_mps >= fast_above_mps),
             ),
-            half_width: card.conformal.map(|c| c.half_width_of(p.regression, p.speed_mps)),
+            half_width: card.conformal.map(|c| c.half_width(&calibrated, p.speed_mps)),
             corrected: [fused.steer, paper.steer],
             regimes: [fused.regime, paper.regime],
         })

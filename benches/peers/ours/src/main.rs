@@ -1,0 +1,186 @@
+//! Our executor as one of the peers.
+//!
+//! * `random ARCHITECTURE DIR` – writes a pack with random weights.
+//! * `onnx DIR FILE` – exports a pack.
+//! * `frames DIR N FILE` – writes N normalised input images, f32 `[N][3][height][width]`.
+//! * `serve DIR FILE THREADS ISA` – per line `N` on stdin: N predictions, their nanoseconds on one
+//!   line of stdout; per line `out`: regression and probabilities of every image, one line each.
+//! * `serve8 DIR FILE THREADS ISA` – the same with int8, calibrated on the images of FILE.
+//! * `profile8`, `profile DIR FILE ISA [GFLOPS]` – where the time goes, and at what share of the peak.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use caril_core::{Architecture, CameraSpec, CounterRng, Frame, Policy as _};
+use caril_infer::{CpuPolicy, Isa, Options, export_onnx, invent_pack};
+
+/// Speed and branch of every frame; compare.py uses the same.
+const SPEED: f32 = 0.5;
+const BRANCH: usize = 0;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match *args.as_slice() {
+        ["random", name, dir] => {
+            let architecture = Architecture::from_name(name).context("no such architecture")?;
+            let input = architecture.default_input();
+            invent_pack(dir.as_ref(), architecture, &CameraSpec::PAPER, input, 1)?;
+        }
+        ["onnx", dir, file] => std::fs::write(file, export_onnx(dir.as_ref())?)?,
+        ["frames", dir, count, file] => frames(dir.as_ref(), count.parse()?, file)?,
+        ["serve", dir, file, threads, isa] => {
+            let options = Options { threads: threads.parse()?, isa: by_name(isa)? };
+            serve(CpuPolicy::load(dir.as_ref(), options)?, file)?;
+        }
+        ["serve8", dir, file, threads, isa] => {
+            let options = Options { threads: threads.parse()?, isa: by_name(isa)? };
+            serve(with_bytes(dir.as_ref(), file, options)?, file)?;
+        }
+        ["profile8", dir, file, isa] => {
+            let options = Options { threads: 1, isa: by_name(isa)? };
+            profile(with_bytes(dir.as_ref(), file, options)?, file, None)?;
+        }
+        ["profile", dir, file, isa] => {
+            let options = Options { threads: 1, isa: by_name(isa)? };
+            profile(CpuPolicy::load(dir.as_ref(), options)?, file, None)?;
+        }
+        ["profile", dir, file, isa, peak] => {
+            let options = Options { threads: 1, isa: by_name(isa)? };
+            profile(CpuPolicy::load(dir.as_ref(), options)?, file, Some(peak.parse()?))?;
+        }
+        _ => bail!("see the beginning of src/main.rs"),
+    }
+    Ok(())
+}
+
+fn by_name(name: &str) -> anyhow::Result<Isa> {
+    if name == "best" {
+        return Ok(Isa::best());
+    }
+    Isa::ALL.into_iter().find(|isa| isa.name() == name).context("no such instruction set")
+}
+
+/// Something like a road: a gradient with edges, and noise.
+fn picture(camera: &CameraSpec, seed: u64) -> Frame {
+    let mut frame = Frame::for_camera(camera);
+    let mut rng = CounterRng::new(5, seed);
+    let (lean, width) = (rng.range(-0.4, 0.4), camera.width as usize);
+    for (i, pixel) in frame.image.data.chunks_exact_mut(4).enumerate() {
+        let (x, y) = (i % width, i / width);
+        let middle = width as f64 * (0.5 + lean * (1.0 - y as f64 / f64::from(camera.height)));
+        let road = (x as f64 - middle).abs() < 0.3 * y as f64;
+        let base = if road { 90 } else { 40 + (y % 120) as u64 };
+        pixel.iter_mut().for_each(|byte| *byte = (base + rng.below(60)).min(255) as u8);
+    }
+    frame
+}
+
+fn frames(dir: &Path, count: u64, file: &str) -> anyhow::Result<()> {
+    let mut policy = CpuPolicy::load(dir, Options::default())?;
+    let camera = policy.card().camera;
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    for seed in 0..count {
+        let values = policy.tensor(&picture(&camera, seed)).context("the picture does not fit")?;
+        for value in values {
+            out.write_all(&value.to_le_bytes())?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn read(policy: &CpuPolicy, file: &str) -> anyhow::Result<Vec<Vec<f32>>> {
+    let input = &policy.card().input;
+    let bytes = std::fs::read(file)?;
+    let (values, _) = bytes.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    Ok(values
+        .chunks_exact((3 * input.width * input.height) as usize)
+        .map(<[f32]>::to_vec)
+        .collect())
+}
+
+fn with_bytes(dir: &Path, file: &str, options: Options) -> anyhow::Result<CpuPolicy> {
+    let mut policy = CpuPolicy::load(dir, options)?;
+    let mut ranges = Vec::new();
+    for image in read(&policy, file)? {
+        let _ = policy.infer_tensor(&image, SPEED, BRANCH);
+        policy.widen(BRANCH, &mut ranges);
+    }
+    Ok(CpuPolicy::load_int8(dir, options, ranges, |_| {})?)
+}
+
+fn serve(mut policy: CpuPolicy, file: &str) -> anyhow::Result<()> {
+    let images = read(&policy, file)?;
+    let mut next = 0;
+    let mut out = std::io::stdout();
+    for line in std::io::stdin().lock().lines() {
+        let mut text = String::new();
+        match line?.as_str() {
+            "out" => {
+                for image in &images {
+                    let p = policy
+                        .infer_tensor(image, SPEED, BRANCH)
+                        .map_err(|f| anyhow::anyhow!("{f:?}"))?;
+                    text += &p.regression().to_string();
+                    p.probs().iter().for_each(|v| text += &format!(" {v}"));
+                    text += "\n";
+                }
+            }
+            count => {
+                for _ in 0..count.parse::<usize>()? {
+                    let image = images.get(next % images.len()).context("no images")?;
+                    next += 1;
+                    let start = Instant::now();
+                    let prediction = policy.infer_tensor(image, SPEED, BRANCH);
+                    let ns = start.elapsed().as_nanos();
+                    prediction.map_err(|f| anyhow::anyhow!("{f:?}"))?;
+                    text += &format!("{ns} ");
+                }
+                text += "\n";
+            }
+        }
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn profile(mut policy: CpuPolicy, file: &str, peak: Option<f64>) -> anyhow::Result<()> {
+    let images = read(&policy, file)?;
+    let image = images.first().context("no images")?;
+    let _ = policy.infer_tensor(image, SPEED, BRANCH);
+    let frame = picture(&policy.card().camera, 0);
+    let mut least = policy.profile(&frame);
+    let mut whole = u64::MAX;
+    for _ in 0..300 {
+        for (least, now) in least.iter_mut().zip(policy.profile(&frame)) {
+            least.ns = least.ns.min(now.ns);
+        }
+        let start = Instant::now();
+        let _ = policy.infer_tensor(image, SPEED, BRANCH);
+        whole = whole.min(start.elapsed().as_nanos() as u64);
+    }
+    let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    let mut text = String::new();
+    let mut line = |name: &str, macs: usize, ns: u64| {
+        let gflops = 2.0 * macs as f64 / ns.max(1) as f64;
+        let share = peak.map_or_else(String::new, |p| format!("{:6.1} %", 100.0 * gflops / p));
+        text += &format!("{name:40} {:9.1} us {gflops:8.1} GFLOP/s {share}\n", ns as f64 * 1e-3);
+    };
+    for stage in &least {
+        let (macs, ns) = kinds.entry(stage.name).or_default();
+        *macs += stage.macs;
+        *ns += stage.ns;
+        line(&stage.what, stage.macs, stage.ns);
+    }
+    for (name, (macs, ns)) in &kinds {
+        line(&format!("all {name}"), *macs, *ns);
+    }
+    line("tensor to prediction, best", policy.macs(), whole);
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
