@@ -71,7 +71,7 @@ def ended(b, port, codes, text):
 
 
 def killed():
-    port, _ = serve("kill:60")
+    port, _ = serve("kill:45")
     b = bridge(port, "--frames", "40", "--tick-timeout", "1")
     drive(b)
     b.wait_for("the server is gone")

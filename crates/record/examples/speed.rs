@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
     ns.sort_unstable();
-    println!("push: median {} ns, worst {} ns, {:?}", ns[250], ns[499], recorder.finish());
+    let (p50, p99, worst) = (ns[250], ns[494], ns[499]);
+    println!("push: p50 {p50} ns, p99 {p99} ns, worst {worst} ns, {:?}", recorder.finish());
     Ok(())
 }

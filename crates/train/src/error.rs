@@ -60,7 +60,7 @@ pub enum TrainError {
     },
     /// Cameras differ.
     #[error(
-        "the camera differs from that of the other data: expected {expected:?}, found {found:?}: {path}"
+        "the camera differs from that of the pack or the other data (`eval frames --any-camera` takes it all the same): expected {expected:?}, found {found:?}: {path}"
     )]
     Camera {
         /// Of the first recording or the pack.
