@@ -29,6 +29,7 @@ mod sim;
 #[cfg(feature = "burn")]
 mod train;
 mod trigger;
+mod view;
 
 use clap::{Parser, Subcommand};
 

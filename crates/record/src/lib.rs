@@ -33,7 +33,7 @@ pub use error::RecordError;
 pub use events::{Event, Events};
 pub use header::RecordingHeader;
 pub use memory::RecordedMemory;
-pub use picture::{EncodedImage, ImageFormat, decode_jpeg};
+pub use picture::{EncodedImage, ImageFormat, decode_jpeg, encode_jpeg};
 pub use reader::{Frames, Recording, Steps};
 pub use recorder::{Recorder, RecorderStats};
 pub use repair::{Repaired, repair};
