@@ -16,9 +16,11 @@ use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::alive::Alive;
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
+use crate::realtime::RealtimeArgs;
 use crate::scenario::AnyPolicy;
 use crate::trigger::{self, TriggerArgs};
 use crate::view::{self, ViewArgs};
@@ -79,6 +81,8 @@ pub struct DriveArgs {
     trigger: TriggerArgs,
     #[command(flatten)]
     view: ViewArgs,
+    #[command(flatten)]
+    realtime: RealtimeArgs,
     /// Write no report
     #[arg(long)]
     no_report: bool,
@@ -102,6 +106,8 @@ struct Output<'a> {
     /// Of an event recorder: clips kept, and steps of which nothing was.
     clips: u64,
     left_out_steps: u64,
+    /// What --realtime set and what it could not.
+    realtime: Option<String>,
 }
 
 /// Runs the command.
@@ -255,7 +261,9 @@ fn drive<W: World>(
             args.view.start(&info.camera, &about)?
         }
     };
-    let header = RecordingHeader {
+    let realtime = args.realtime.prepare();
+    realtime.warn();
+    let mut header = RecordingHeader {
         command_line: std::env::args().collect(),
         created_unix_s: unix_seconds(),
         seed: config.drive_loop.seed,
@@ -270,6 +278,9 @@ fn drive<W: World>(
         .into(),
         ..RecordingHeader::new(info.clone())
     };
+    if realtime.asked() {
+        header.extra.insert("realtime".into(), realtime.text());
+    }
     let mut recorder = record_path
         .as_deref()
         .map(|path| trigger::start(path, &header, &config.record, trigger))
@@ -291,7 +302,11 @@ fn drive<W: World>(
         }
     };
     let options = DriveOptions { frame_limit: args.scenario.frames };
+    let alive = Alive::start();
+    // The threads beside the loop are there: from here on the class is the loop's alone.
+    args.realtime.enter();
     let mut watch = |record: &StepRecord, image: Option<&Image>| {
+        alive.step();
         if let Some(view) = &view {
             view.push(record, image);
         }
@@ -307,7 +322,7 @@ fn drive<W: World>(
         &mut on_step,
     );
     bar.finish_and_clear();
-    drop(view);
+    drop((view, alive));
     let recorded = recorder.map(Recorder::finish);
     let end = driven?;
     let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, .. } =
@@ -324,6 +339,7 @@ fn drive<W: World>(
         recorder_dropped_images: dropped_images,
         clips,
         left_out_steps,
+        realtime: realtime.asked().then(|| realtime.text()),
     };
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
