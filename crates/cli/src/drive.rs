@@ -53,7 +53,7 @@ enum RecordImages {
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --pacing free --view 8080      # and look at http://127.0.0.1:8080/\n  caril drive --plant tcp://127.0.0.1:5555 --json"
+    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --record-limit 2GiB            # the oldest recordings in runs/ make room\n  caril drive --pacing free --view 8080      # and look at http://127.0.0.1:8080/\n  caril drive --plant tcp://127.0.0.1:5555 --json"
 )]
 pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
@@ -249,10 +249,11 @@ fn drive<W: World>(
     policy: AnyPolicy,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let trigger = args.trigger.trigger()?;
     let info = world.info().clone();
     let card = policy.card().clone();
     let (record_path, report_path) = output_paths(args)?;
+    let own_folder = args.record.is_none() && args.out.is_none();
+    let rotation = record_path.as_deref().and_then(|p| args.trigger.rotation(p, own_folder));
     let backend = format!("{:?}", args.control.backend).to_lowercase();
     let view = match args.view.view {
         None => None,
@@ -283,8 +284,10 @@ fn drive<W: World>(
     }
     let mut recorder = record_path
         .as_deref()
-        .map(|path| trigger::start(path, &header, &config.record, trigger))
+        .map(|path| trigger::start(path, &header, &config.record, &args.trigger, rotation.as_ref()))
         .transpose()?;
+    // Of a recording in parts, the first is told; it may be gone by the end.
+    let record_path = rotation.map(|r| r.part(1)).or(record_path);
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
     let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
     let keep_steps = report_path.is_some();
