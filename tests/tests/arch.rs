@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("caril-sim", &["caril-core", "caril-road"]),
     ("caril-carla", &["caril-core", "caril-road", "caril-sim"]),
     ("caril-runtime", &["caril-core", "caril-control", "caril-record"]),
+    ("caril-view", &["caril-core", "caril-record"]),
     ("caril-train", &["caril-core", "caril-eval", "caril-pack", "caril-policy", "caril-record"]),
     ("caril-import", &["caril-core", "caril-record"]),
     ("caril-eval", &["caril-core"]),
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-link",
             "caril-record",
             "caril-runtime",
+            "caril-view",
             "caril-train",
             "caril-import",
             "caril-eval",
@@ -55,6 +57,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rmpv", &["caril-carla"]),
     ("csv-core", &["caril-import"]),
     ("tar", &["caril-import"]),
+    ("httparse", &["caril-view"]),
+    ("nix", &["caril-view", "caril-cli"]),
     ("anyhow", &["caril-cli", "caril-train"]),
 ];
 

@@ -4,12 +4,21 @@
 
 mod common;
 
-use caril_core::{CameraSpec, Config, CorrectionMode, FaultSet, Frame, Observed, World};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use caril_core::{
+    CameraSpec, Config, CorrectionMode, FaultSet, Frame, Observed, StepRecord, World,
+};
 use caril_link::ServeOptions;
 use caril_record::{Recorder, RecordingHeader};
 use caril_runtime::{DriveStats, MonotonicClock, Pipeline};
 use caril_sim::SimConfig;
 use caril_tests::{Counting, allocator_calls as calls};
+use caril_view::{About, View};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -65,4 +74,42 @@ fn the_frame_path_neither_allocates_nor_frees() {
     assert_eq!(recorded.steps + recorded.dropped_steps, 300);
     drop(world);
     plant.finish();
+}
+
+#[test]
+fn handing_a_step_to_the_view_neither_allocates_nor_frees() {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let view = View::start(address, &CameraSpec::PAPER, &About::default()).expect("a free port");
+    let mut frame = Frame::for_camera(&CameraSpec::PAPER);
+    let mut step = StepRecord::default();
+    let mut push = |n: u64| {
+        frame.image.data.fill(n as u8);
+        step.frame_id.0 = n;
+        let before = calls();
+        view.push(&step, Some(&frame.image));
+        assert_eq!(calls() - before, 0, "step {n}");
+    };
+    // While nobody looks: more than the queue holds.
+    (0..1000).for_each(&mut push);
+
+    // While somebody does, who gets pictures.
+    let mut eye = TcpStream::connect(view.address()).expect("the view listens");
+    eye.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    let shown = Arc::new(AtomicUsize::new(0));
+    let pictures = Arc::clone(&shown);
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(eye).lines().map_while(Result::ok) {
+            pictures.fetch_add(usize::from(line.contains("\"jpeg\":")), Ordering::SeqCst);
+        }
+    });
+    let start = Instant::now();
+    let mut n = 1000;
+    while shown.load(Ordering::SeqCst) < 5 {
+        push(n);
+        n += 1;
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing is shown");
+    }
+    drop(view);
+    reader.join().expect("the reader");
 }

@@ -83,8 +83,9 @@ pub struct LinkArgs {
     json: bool,
 }
 
+/// How long a stage took.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     stage: &'static str,
     n: usize,
     p50_ms: f64,
@@ -114,11 +115,8 @@ impl Row {
     }
 }
 
-fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
-    if json {
-        output::print_json(&serde_json::json!({ "stages": rows }))?;
-        return Ok(Exit::Ok);
-    }
+/// Rows as a table.
+pub fn table(rows: &[Row]) -> String {
     let mut text =
         String::from("stage              n     p50 ms   p90 ms   p99 ms   max ms    per s\n");
     for r in rows {
@@ -127,7 +125,15 @@ fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
             r.stage, r.n, r.p50_ms, r.p90_ms, r.p99_ms, r.max_ms, r.per_second
         );
     }
-    output::print_text(&text)?;
+    text
+}
+
+fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
+    if json {
+        output::print_json(&serde_json::json!({ "stages": rows }))?;
+    } else {
+        output::print_text(&table(rows))?;
+    }
     Ok(Exit::Ok)
 }
 
@@ -145,25 +151,49 @@ pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
     }
 }
 
-fn step(args: &StepArgs) -> anyhow::Result<Exit> {
-    let policy = scenario::load_policy(&args.policy, args.backend)?;
-    let mut frame = Frame::for_camera(&policy.card().camera);
-    // Pictures that differ from each other, or the gate would call the camera frozen.
-    for (i, byte) in frame.image.data.iter_mut().enumerate() {
-        *byte = (i.wrapping_mul(2_654_435_761) >> 13) as u8;
+/// Frames with pictures that differ from each other, or the gate would call the camera frozen.
+pub struct Scribble(Frame);
+
+impl Scribble {
+    /// Noise of the camera's size.
+    pub fn new(camera: &CameraSpec) -> Self {
+        let mut frame = Frame::for_camera(camera);
+        for (i, byte) in frame.image.data.iter_mut().enumerate() {
+            *byte = (i.wrapping_mul(2_654_435_761) >> 13) as u8;
+        }
+        Self(frame)
     }
+
+    /// The next frame, of a camera with this rate in Hz.
+    pub fn next(&mut self, rate_hz: f64) -> &Frame {
+        let frame = &mut self.0;
+        let n = frame.id.0;
+        frame.id.0 = n + 1;
+        frame.sim_time_ns = (n as f64 / rate_hz * 1e9) as u64;
+        let bytes = frame.image.data.len().max(1);
+        if let Some(byte) = frame.image.data.get_mut((n as usize).wrapping_mul(7919) % bytes) {
+            *byte = byte.wrapping_add(97);
+        }
+        frame
+    }
+}
+
+/// Steps so many frames, after some that are not counted; the pipeline is warm then.
+///
+/// # Errors
+/// If the pack's card makes no sense.
+pub fn step_rows(
+    policy: scenario::AnyPolicy,
+    frames: u64,
+) -> anyhow::Result<(Vec<Row>, Pipeline<scenario::AnyPolicy>)> {
+    let mut scribble = Scribble::new(&policy.card().camera);
     let mut pipeline = Pipeline::new(policy, &Config::default())?;
     let clock = MonotonicClock::start();
     let (mut total, mut check, mut infer, mut decide) = (vec![], vec![], vec![], vec![]);
-    for i in 0..args.frames + 20 {
-        frame.id.0 = i + 1;
-        frame.sim_time_ns = i * 50_000_000;
-        let bytes = frame.image.data.len();
-        if let Some(byte) = frame.image.data.get_mut((i as usize * 7919) % bytes) {
-            *byte = byte.wrapping_add(97);
-        }
+    for i in 0..frames + 20 {
+        let frame = scribble.next(20.0);
         let start = Instant::now();
-        let record = pipeline.step(&clock, &frame, 0, FaultSet::EMPTY);
+        let record = pipeline.step(&clock, frame, 0, FaultSet::EMPTY);
         let ns = start.elapsed().as_nanos() as u64;
         if i >= 20 {
             total.push(ns);
@@ -173,12 +203,18 @@ fn step(args: &StepArgs) -> anyhow::Result<Exit> {
             decide.push(d);
         }
     }
-    let rows = [
+    let rows = vec![
         Row::of("check image", check),
         Row::of("infer", infer),
         Row::of("decide", decide),
         Row::of("step", total),
     ];
+    Ok((rows, pipeline))
+}
+
+fn step(args: &StepArgs) -> anyhow::Result<Exit> {
+    let policy = scenario::load_policy(&args.policy, args.backend)?;
+    let (rows, _) = step_rows(policy, args.frames)?;
     print(&rows, args.json)
 }
 

@@ -1,24 +1,29 @@
 //! `caril drive`: the closed loop, its recording, its report.
 
+mod say;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use caril_core::{Config, EndReason, FrameId, Pacing, Policy, StepRecord, World};
+use caril_core::{Config, FrameId, Image, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
 use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
-use caril_runtime::{DriveEnd, DriveOptions, DriveStats, DriveSummary, StopFlag};
+use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::alive::Alive;
 use crate::args::{ControlArgs, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
+use crate::realtime::RealtimeArgs;
 use crate::scenario::AnyPolicy;
 use crate::trigger::{self, TriggerArgs};
+use crate::view::{self, ViewArgs};
 use crate::{output, report, scenario};
 
 /// How frames and commands cross between the embedded world and the controller.
@@ -48,7 +53,7 @@ enum RecordImages {
 /// route, frames and commands over ZeroMQ, a recording and a report in runs/.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --plant tcp://127.0.0.1:5555 --json"
+    after_help = "Examples:\n  caril drive\n  caril drive --map valley_road --route random --seed 7 --weather FoggyNoon\n  caril drive --record-trigger=correction,fault --record clips.mcap\n  caril drive --record-limit 2GiB            # the oldest recordings in runs/ make room\n  caril drive --pacing free --view 8080      # and look at http://127.0.0.1:8080/\n  caril drive --plant tcp://127.0.0.1:5555 --json"
 )]
 pub struct DriveArgs {
     /// The plant: `sim`, or the endpoint of one that waits there
@@ -74,6 +79,10 @@ pub struct DriveArgs {
     record_images: Option<RecordImages>,
     #[command(flatten)]
     trigger: TriggerArgs,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    realtime: RealtimeArgs,
     /// Write no report
     #[arg(long)]
     no_report: bool,
@@ -97,6 +106,8 @@ struct Output<'a> {
     /// Of an event recorder: clips kept, and steps of which nothing was.
     clips: u64,
     left_out_steps: u64,
+    /// What --realtime set and what it could not.
+    realtime: Option<String>,
 }
 
 /// Runs the command.
@@ -238,11 +249,22 @@ fn drive<W: World>(
     policy: AnyPolicy,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let trigger = args.trigger.trigger()?;
     let info = world.info().clone();
     let card = policy.card().clone();
     let (record_path, report_path) = output_paths(args)?;
-    let header = RecordingHeader {
+    let own_folder = args.record.is_none() && args.out.is_none();
+    let rotation = record_path.as_deref().and_then(|p| args.trigger.rotation(p, own_folder));
+    let backend = format!("{:?}", args.control.backend).to_lowercase();
+    let view = match args.view.view {
+        None => None,
+        Some(_) => {
+            let about = view::about_controller("drive", &info, config, &card, &backend);
+            args.view.start(&info.camera, &about)?
+        }
+    };
+    let realtime = args.realtime.prepare();
+    realtime.warn();
+    let mut header = RecordingHeader {
         command_line: std::env::args().collect(),
         created_unix_s: unix_seconds(),
         seed: config.drive_loop.seed,
@@ -250,17 +272,22 @@ fn drive<W: World>(
         policy: card.name.clone(),
         card: Some(card.clone()),
         extra: [
-            ("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase()),
+            ("backend".to_owned(), backend.clone()),
             ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
             ("link".to_owned(), link_kind(args)?),
         ]
         .into(),
         ..RecordingHeader::new(info.clone())
     };
+    if realtime.asked() {
+        header.extra.insert("realtime".into(), realtime.text());
+    }
     let mut recorder = record_path
         .as_deref()
-        .map(|path| trigger::start(path, &header, &config.record, trigger))
+        .map(|path| trigger::start(path, &header, &config.record, &args.trigger, rotation.as_ref()))
         .transpose()?;
+    // Of a recording in parts, the first is told; it may be gone by the end.
+    let record_path = rotation.map(|r| r.part(1)).or(record_path);
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
     let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
     let keep_steps = report_path.is_some();
@@ -278,9 +305,27 @@ fn drive<W: World>(
         }
     };
     let options = DriveOptions { frame_limit: args.scenario.frames };
-    let driven =
-        caril_runtime::drive(world, policy, config, recorder.as_mut(), stop, options, &mut on_step);
+    let alive = Alive::start();
+    // The threads beside the loop are there: from here on the class is the loop's alone.
+    args.realtime.enter();
+    let mut watch = |record: &StepRecord, image: Option<&Image>| {
+        alive.step();
+        if let Some(view) = &view {
+            view.push(record, image);
+        }
+    };
+    let driven = caril_runtime::drive_watched(
+        world,
+        policy,
+        config,
+        recorder.as_mut(),
+        stop,
+        options,
+        &mut watch,
+        &mut on_step,
+    );
     bar.finish_and_clear();
+    drop((view, alive));
     let recorded = recorder.map(Recorder::finish);
     let end = driven?;
     let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, .. } =
@@ -290,13 +335,14 @@ fn drive<W: World>(
         map: &info.map,
         weather: &info.weather,
         policy: &card.name,
-        backend: format!("{:?}", args.control.backend).to_lowercase(),
+        backend,
         record: record_path.as_deref(),
         report: report_path.as_deref(),
         recorder_dropped_steps: dropped_steps,
         recorder_dropped_images: dropped_images,
         clips,
         left_out_steps,
+        realtime: realtime.asked().then(|| realtime.text()),
     };
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
@@ -319,14 +365,14 @@ fn drive<W: World>(
     if args.json {
         output::print_json(&out)?;
     } else {
-        print_summary(&out, &end);
+        say::print_summary(&out, &end);
     }
     if let Some(error) = recorded.and_then(|r| r.write_error) {
         let path = record_path.unwrap_or_default();
         eprintln!("warning: the recording is not whole: {error}: {}", path.display());
         return Ok(Exit::Degraded);
     }
-    Ok(exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))
+    Ok(say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))
 }
 
 /// The pictures of the least confident moments, from the recording.
@@ -346,78 +392,6 @@ fn doubtful_pictures(recording: &Path, steps: &[StepRecord]) -> Vec<(FrameId, Ve
         .filter_map(|(step, image)| Some((step.frame_id, image?.bytes)))
         .filter(|(id, _)| wanted.contains(id))
         .collect()
-}
-
-fn exit_of(end: &DriveEnd, pacing: Pacing, recorder_dropped: u64) -> Exit {
-    let s = &end.summary;
-    if end.plant_gone {
-        return Exit::Failed;
-    }
-    let arrived =
-        matches!(s.end, Some(EndReason::GoalReached | EndReason::FrameLimit | EndReason::Stopped));
-    let late = pacing == Pacing::Free && (s.deadline_misses > 0 || s.dropped_frames > 0);
-    if !arrived || late || (s.modes.safe_stop > 0 && !end.stopped) || recorder_dropped > 0 {
-        return Exit::Degraded;
-    }
-    Exit::Ok
-}
-
-fn print_summary(out: &Output<'_>, end: &DriveEnd) {
-    let s = out.summary;
-    let how = match s.end {
-        Some(EndReason::GoalReached) => "reached the goal",
-        Some(EndReason::FrameLimit) => "drove the frames asked for",
-        Some(EndReason::Stopped) => "was stopped and stands",
-        Some(EndReason::Collisions) => "collided too often",
-        Some(EndReason::Blocked) => "stood still for too long",
-        Some(EndReason::LeftRoute) => "left the route",
-        Some(EndReason::Timeout) => "ran out of time",
-        None if end.plant_gone => "lost its plant",
-        None => "ended",
-    };
-    eprintln!(
-        "{} in {}: {how}, {:.0} % of {:.0} m, {:.0} s driven in {:.1} s ({:.1}× real time)",
-        out.map,
-        out.weather,
-        s.route_completion,
-        s.route_length_m,
-        s.sim_seconds,
-        s.wall_seconds,
-        s.sim_seconds / s.wall_seconds.max(1e-9),
-    );
-    eprintln!(
-        "  lane deviation  mean {:.3} m, p95 {:.3} m, max {:.3} m",
-        s.lane_deviation_mean_m, s.lane_deviation_p95_m, s.lane_deviation_max_m
-    );
-    eprintln!(
-        "  collisions {}, lane invasions {}, off the road {:.1} m, driving score {:.1}",
-        s.collisions, s.lane_invasions, s.off_road_m, s.driving_score
-    );
-    eprintln!(
-        "  corrected {:.1} % of {} frames; modes: {} nominal, {} degraded, {} safe stop",
-        100.0 * s.corrected_share,
-        s.frames,
-        s.modes.nominal,
-        s.modes.degraded,
-        s.modes.safe_stop
-    );
-    for (fault, count) in &s.faults {
-        eprintln!("  fault {fault}: {count} frames");
-    }
-    eprintln!(
-        "  network p50 {:.2} ms, p99 {:.2} ms; controller beside it p99 {:.3} ms",
-        s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99
-    );
-    eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
-    if out.clips + out.left_out_steps > 0 {
-        eprintln!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
-    }
-    if let Some(path) = out.record {
-        eprintln!("recording: {}", path.display());
-    }
-    if let Some(path) = out.report {
-        eprintln!("report:    {}", path.display());
-    }
 }
 
 /// Where the pack is, for a replay.

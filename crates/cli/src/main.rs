@@ -1,6 +1,7 @@
 //! The one binary, `caril`: parses the command line, runs one command, turns its result into an
 //! exit code. 0 ok, 1 failed, 2 usage, 3 finished but degraded, 70 a bug in the drive loop.
 
+mod alive;
 mod args;
 mod bench;
 #[cfg(feature = "burn")]
@@ -10,6 +11,7 @@ mod calibrate;
 mod carla_server;
 mod collect;
 mod correct;
+mod doctor;
 mod drive;
 mod earlier;
 mod eval;
@@ -22,6 +24,7 @@ mod map;
 mod mine;
 mod output;
 mod quantize;
+mod realtime;
 mod replay;
 mod report;
 mod scenario;
@@ -29,6 +32,7 @@ mod sim;
 #[cfg(feature = "burn")]
 mod train;
 mod trigger;
+mod view;
 
 use clap::{Parser, Subcommand};
 
@@ -84,6 +88,8 @@ enum Command {
     /// Keys of links that leave the machine
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Look at this machine, and say whether it would hold a rate
+    Doctor(doctor::DoctorArgs),
     /// Measure a stage: step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -110,6 +116,7 @@ fn main() -> std::process::ExitCode {
         Command::Export(command) => export::run(&command),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(command) => bench::run(&command),
     };
     match result {

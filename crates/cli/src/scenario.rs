@@ -13,12 +13,14 @@ use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::exit::usage;
 
-/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, and
-/// the source tree that it was built from.
+/// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, where
+/// packages put them, and the source tree that it was built from.
 fn roots() -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from(".")];
     if let Ok(program) = std::env::current_exe() {
-        roots.extend(program.ancestors().skip(1).map(Path::to_path_buf));
+        let above = || program.ancestors().skip(1);
+        roots.extend(above().map(Path::to_path_buf));
+        roots.extend(above().map(|folder| folder.join("share/caril")));
     }
     roots.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")));
     roots

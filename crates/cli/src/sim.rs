@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use caril_core::{CameraSpec, Config, Image, Mount, PixelOrder, Pose};
+use caril_core::{CameraSpec, Config, Image, Mount, PixelOrder, Pose, World as _};
 use caril_link::{PlantSocket, ServeEnd, ServeOptions};
 use caril_sim::Scene;
 use caril_sim::camera::Camera;
@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use crate::args::{PacingArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
+use crate::view::{self, Shown, ViewArgs};
 use crate::{output, scenario};
 
 /// The embedded simulator.
@@ -44,6 +45,8 @@ pub struct ServeArgs {
     /// Begin the same episode anew for every controller, until Ctrl-C
     #[arg(long)]
     again: bool,
+    #[command(flatten)]
+    view: ViewArgs,
 }
 
 /// Options of `sim render`.
@@ -128,10 +131,15 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut socket = PlantSocket::bind(&args.endpoint, options)?;
     eprintln!("plant at {} ({}, {})", socket.endpoint(), sim.map.name(), sim.weather.name);
     let mut degraded = false;
+    let mut view = None;
     loop {
-        let mut world = scenario::served_world(sim.clone())?;
+        let world = scenario::served_world(sim.clone())?;
+        if args.view.view.is_some() && view.is_none() {
+            view = args.view.start(&sim.camera, &view::about("plant", world.info()))?;
+        }
+        let mut world = Shown::new(world, view.as_ref());
         let report = socket.serve(&mut world, &halt);
-        let t = world.truth();
+        let t = world.world().truth();
         eprintln!(
             "episode over ({:?}): {:.0} % of {:.0} m, {} collisions; {} frames, {} commands, {} malformed, {} refused",
             report.end,

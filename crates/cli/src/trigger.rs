@@ -1,9 +1,9 @@
-//! `drive --record-trigger`: what the event recorder keeps.
+//! `drive --record-trigger` and `--record-limit`: what of a drive is recorded, and kept.
 
 use caril_core::RecordConfig;
-use caril_record::{Recorder, RecordingHeader, Trigger};
+use caril_record::{Recorder, RecordingHeader, Rotation, Trigger};
 use clap::{Args, ValueEnum};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::exit::usage;
 
@@ -43,9 +43,50 @@ pub struct TriggerArgs {
     /// Confidence below which a step is an event
     #[arg(long, default_value_t = 0.5, value_name = "P")]
     record_confidence: f32,
+    /// Record in parts that together, with those of earlier drives, stay below this: the oldest go
+    /// first, those with a fault or a takeover last
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    record_limit: Option<u64>,
 }
 
+/// `2GiB`, `500MB`, or bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text.get(number.len()..).unwrap_or("") {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        unit => return Err(format!("{unit} is none of kB, KiB, MB, MiB, GB, GiB")),
+    };
+    let number: u64 = number.trim().parse().map_err(|_| "expected a size like 2GiB".to_owned())?;
+    let bytes = number.checked_mul(unit).ok_or("that is more than there is")?;
+    if bytes < LEAST {
+        return Err("at least 16MiB, or there is nothing to choose from".into());
+    }
+    Ok(bytes)
+}
+
+/// Least that all parts together may have.
+const LEAST: u64 = 16 << 20;
+
 impl TriggerArgs {
+    /// The parts of the recording at `path`, if there is a limit. Those of other drives count too,
+    /// where each drive has a folder of its own.
+    pub fn rotation(&self, path: &Path, own_folder: bool) -> Option<Rotation> {
+        let limit_bytes = self.record_limit?;
+        let parent = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let folder = parent(path);
+        let folder = if own_folder { parent(&folder) } else { folder };
+        Some(Rotation { path: path.to_path_buf(), folder, limit_bytes })
+    }
+
     /// The trigger, if one was asked for.
     ///
     /// # Errors
@@ -74,7 +115,7 @@ impl TriggerArgs {
     }
 }
 
-/// Starts the recorder, with a trigger or without.
+/// Starts the recorder: with a trigger or without, in parts or whole.
 ///
 /// # Errors
 /// As [`Recorder::start`].
@@ -82,10 +123,35 @@ pub fn start(
     path: &Path,
     header: &RecordingHeader,
     config: &RecordConfig,
-    trigger: Option<Trigger>,
+    args: &TriggerArgs,
+    rotation: Option<&Rotation>,
 ) -> anyhow::Result<Recorder> {
-    Ok(match trigger {
-        None => Recorder::start(path, header, config)?,
-        Some(trigger) => Recorder::start_triggered(path, header, config, trigger)?,
+    let trigger = args.trigger()?;
+    Ok(match (rotation, trigger) {
+        (Some(rotation), trigger) => {
+            Recorder::start_rotating(rotation.clone(), header, config, trigger)?
+        }
+        (None, None) => Recorder::start(path, header, config)?,
+        (None, Some(trigger)) => Recorder::start_triggered(path, header, config, trigger)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, expected) in [
+            ("2GiB", 2 << 30),
+            ("500MB", 500_000_000),
+            ("64 MiB", 64 << 20),
+            ("20000000", 20_000_000),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "GiB", "2TB", "-1GiB", "1MiB", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
-use caril_core::{ControllerMemory, Image, RecordConfig, StepRecord};
+use caril_core::{ControllerMemory, Fault, Image, Mode, RecordConfig, StepRecord};
 use mcap::records::{MessageHeader, Metadata};
 use mcap::{Compression, WriteOptions, Writer};
 
@@ -93,6 +93,10 @@ pub(crate) struct Log<W: Write> {
     pub written: Written,
     /// What of it has been flushed: all that is sure to be readable after an error.
     pub safe: Written,
+    /// Steps with a fault, or with the safety core driving.
+    pub events: u64,
+    /// The first memory comes after steps that are in another file.
+    goes_on: bool,
     json: String,
     message: Vec<u8>,
     rgb: Vec<u8>,
@@ -153,6 +157,8 @@ impl<W: Write> Log<W> {
             last_time_ns: 0,
             written: Written::default(),
             safe: Written::default(),
+            events: 0,
+            goes_on: false,
             json: String::with_capacity(4096),
             message: Vec::new(),
             rgb: Vec::new(),
@@ -170,7 +176,12 @@ impl<W: Write> Log<W> {
         if item.frame {
             self.last_time_ns = item.step.sim_time_ns;
         }
+        // A stop that was asked for is none.
+        let fault = item.step.faults.iter().any(|fault| fault != Fault::StopRequested);
+        let asked = item.step.faults.contains(Fault::StopRequested);
+        self.events += u64::from(fault || (item.step.mode != Mode::Nominal && !asked));
         if let Some(memory) = item.memory {
+            let resumes = std::mem::take(&mut self.goes_on) || resumes;
             self.write_memory(&RecordedMemory { resumes, memory })?;
         }
         if item.frame {
@@ -179,6 +190,17 @@ impl<W: Write> Log<W> {
         } else {
             self.write_no_frame(&item.step)
         }
+    }
+
+    /// Steps with a frame up to here, in this file, before it and between.
+    pub fn frames(&self) -> u64 {
+        u64::from(self.sequence)
+    }
+
+    /// This file goes on where another ended: so many steps with a frame came before.
+    pub fn go_on(&mut self, frames: u64) {
+        self.sequence = frames as u32;
+        self.goes_on = true;
     }
 
     /// Steps with a frame that are not written; the numbers of those that follow say so.

@@ -59,6 +59,14 @@ pub fn decode_jpeg(bytes: &[u8]) -> Result<Image, RecordError> {
     decode(ImageFormat::Jpeg, bytes)
 }
 
+/// Encodes a picture as JPEG into `out`, which is cleared first. `quality` is 1–100.
+///
+/// # Errors
+/// [`RecordError::Picture`] if size and bytes do not fit together.
+pub fn encode_jpeg(image: &Image, quality: u8, out: &mut Vec<u8>) -> Result<(), RecordError> {
+    encode(image, ImageFormat::Jpeg, quality, &mut Vec::new(), out)
+}
+
 fn wrong(doing: &'static str) -> impl Fn(String) -> RecordError {
     move |why| RecordError::Picture { doing, why }
 }

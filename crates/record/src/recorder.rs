@@ -1,29 +1,23 @@
 //! The recorder: bounded queues between the drive loop and one thread that writes.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caril_core::{ControllerMemory, Image, RecordConfig, StepRecord};
 use crossbeam::queue::ArrayQueue;
 
-use crate::log::{self, Log};
+use crate::log::Log;
+use crate::parts::{Parts, Rotation};
+use crate::thread::{Disk, Rest, write_all};
 use crate::trigger::{Clips, Trigger};
 use crate::{RecordError, RecordingHeader};
 
 /// Steps that wait at most.
 const STEP_QUEUE: usize = 1024;
-/// How often the thread looks for work. The drive loop never wakes it: that is a system call.
-const POLL: Duration = Duration::from_millis(3);
-/// How often a chunk is ended and the file flushed to the disk, below one second.
-const FLUSH: Duration = Duration::from_millis(800);
-
 /// Steps from one memory of the controller to the next: about a second. A replay begins at one.
 const MEMORY_EVERY: u32 = 20;
 
@@ -42,31 +36,33 @@ pub struct RecorderStats {
     pub left_out_steps: u64,
     /// Clips that a [`Trigger`] kept.
     pub clips: u64,
-    /// Bytes of the file.
+    /// Bytes of the file, or of all its parts.
     pub bytes: u64,
+    /// Files that were begun.
+    pub parts: u64,
     /// The first error of writing; nothing was written after it.
     pub write_error: Option<String>,
 }
 
-struct Item {
-    step: StepRecord,
-    image: Option<Image>,
+pub(crate) struct Item {
+    pub step: StepRecord,
+    pub image: Option<Image>,
     /// Whether the step had a frame.
-    frame: bool,
+    pub frame: bool,
     /// What the controller remembered before it.
-    memory: Option<ControllerMemory>,
+    pub memory: Option<ControllerMemory>,
 }
 
-struct Shared {
-    waiting: ArrayQueue<Item>,
+pub(crate) struct Shared {
+    pub waiting: ArrayQueue<Item>,
     free: ArrayQueue<Image>,
-    closing: AtomicBool,
-    dropped_steps: AtomicU64,
-    dropped_images: AtomicU64,
+    pub closing: AtomicBool,
+    pub dropped_steps: AtomicU64,
+    pub dropped_images: AtomicU64,
 }
 
 impl Shared {
-    fn drop_item(&self, item: Item) {
+    pub fn drop_item(&self, item: Item) {
         self.dropped_steps.fetch_add(1, Ordering::Relaxed);
         if let Some(image) = item.image {
             self.dropped_images.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +70,7 @@ impl Shared {
         }
     }
 
-    fn give_back(&self, image: Image) {
+    pub fn give_back(&self, image: Image) {
         // There is room for all buffers that exist.
         let _ = self.free.push(image);
     }
@@ -118,6 +114,23 @@ impl Recorder {
         Self::start_into(Disk::create(path)?, header, config, Some(trigger)).map_err(|e| e.at(path))
     }
 
+    /// Like the others, but writes parts that together stay below a limit: the oldest go first,
+    /// those with an event last. A replay of a part goes on from what the controller remembered.
+    ///
+    /// # Errors
+    /// As [`Recorder::start`].
+    pub fn start_rotating(
+        rotation: Rotation,
+        header: &RecordingHeader,
+        config: &RecordConfig,
+        trigger: Option<Trigger>,
+    ) -> Result<Self, RecordError> {
+        let mut parts = Parts::new(rotation, header, config);
+        let first = parts.next_path();
+        let log = parts.begin().map_err(|e| e.at(&first))?;
+        Self::start_log(log, header, config, trigger, Some(Box::new(parts)))
+    }
+
     /// Like [`Recorder::start`] into any sink. `flush` of the sink is called about once a second.
     ///
     /// # Errors
@@ -137,6 +150,16 @@ impl Recorder {
         trigger: Option<Trigger>,
     ) -> Result<Self, RecordError> {
         let log = Log::start(sink, header, config)?;
+        Self::start_log(log, header, config, trigger, None)
+    }
+
+    fn start_log<W: Write + Send + 'static>(
+        log: Log<W>,
+        header: &RecordingHeader,
+        config: &RecordConfig,
+        trigger: Option<Trigger>,
+        rest: Option<Box<dyn Rest<W>>>,
+    ) -> Result<Self, RecordError> {
         let images = if config.image_every == 0 { 0 } else { config.image_queue.max(1) as usize };
         let free = ArrayQueue::new(images.max(1));
         for _ in 0..images {
@@ -155,7 +178,7 @@ impl Recorder {
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("caril-record".into())
-            .spawn(move || write_all(log, &its, trigger.map(Clips::new)))
+            .spawn(move || write_all(log, &its, trigger.map(Clips::new), rest))
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
         let (thread, images_seen, memory, since_memory) = (Some(thread), 0, None, 0);
@@ -284,147 +307,4 @@ fn fill(buffer: &mut Image, image: &Image) {
     buffer.order = image.order;
     buffer.data.clear();
     buffer.data.extend_from_slice(&image.data);
-}
-
-/// The thread's work: everything that waits, until the recorder closes.
-fn write_all<W: Write>(
-    mut log: Log<W>,
-    shared: &Shared,
-    mut clips: Option<Clips>,
-) -> RecorderStats {
-    let mut picture = Vec::new();
-    let mut failure: Option<RecordError> = None;
-    let mut last_flush = Instant::now();
-    let mut unflushed = false;
-    loop {
-        // Read before the queue: what was pushed before closing is then seen below.
-        let closing = shared.closing.load(Ordering::Acquire);
-        while let Some(item) = shared.waiting.pop() {
-            if failure.is_some() {
-                shared.drop_item(item);
-                continue;
-            }
-            let written = write(&mut log, clips.as_mut(), &item, &mut picture);
-            match written {
-                Ok(picture_dropped) => {
-                    unflushed = true;
-                    shared.dropped_images.fetch_add(picture_dropped.into(), Ordering::Relaxed);
-                    if let Some(image) = item.image {
-                        shared.give_back(image);
-                    }
-                }
-                Err(e) => {
-                    failure = Some(e);
-                    shared.drop_item(item);
-                }
-            }
-            if last_flush.elapsed() >= FLUSH {
-                break;
-            }
-        }
-        if unflushed && failure.is_none() && last_flush.elapsed() >= FLUSH {
-            failure = log.flush().err();
-            unflushed = false;
-        }
-        if last_flush.elapsed() >= FLUSH {
-            last_flush = Instant::now();
-        }
-        if shared.waiting.is_empty() {
-            if closing {
-                break;
-            }
-            thread::park_timeout(POLL);
-        }
-    }
-    if let Some(clips) = &mut clips {
-        clips.finish(&mut log);
-    }
-    let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
-    let (dropped_steps, dropped_images) =
-        (read(&shared.dropped_steps), read(&shared.dropped_images));
-    if failure.is_none() {
-        let end: BTreeMap<String, String> = [
-            ("steps", log.written.steps),
-            ("images", log.written.images),
-            ("dropped_steps", dropped_steps),
-            ("dropped_images", dropped_images),
-            ("left_out_steps", log.written.left_out),
-        ]
-        .map(|(key, n)| (key.to_owned(), n.to_string()))
-        .into();
-        failure = log.finish(end).err();
-    }
-    // Steps of a chunk that never reached the file are lost as well.
-    let written = if failure.is_none() { log.written } else { log.safe };
-    let dropped_steps = dropped_steps + (log.written.steps - written.steps);
-    let dropped_images = dropped_images + (log.written.images - written.images);
-    let left_out_steps = log.written.left_out;
-    let (bytes, closed) = log.close();
-    let write_error = failure.map(|e| e.to_string()).or(closed.err().map(|e| e.to_string()));
-    RecorderStats {
-        steps: written.steps,
-        images: written.images,
-        dropped_steps,
-        dropped_images,
-        left_out_steps,
-        clips: clips.map_or(0, |clips| clips.clips),
-        bytes,
-        write_error,
-    }
-}
-
-/// Encodes and writes one step; whether its picture could not be encoded. One bad picture is no
-/// reason to lose the drive.
-fn write<W: Write>(
-    log: &mut Log<W>,
-    clips: Option<&mut Clips>,
-    item: &Item,
-    buffer: &mut Vec<u8>,
-) -> Result<bool, RecordError> {
-    let format = match item.image.as_ref().map(|image| log.encode(image, buffer)) {
-        None => None,
-        Some(Ok(format)) => Some(format),
-        Some(Err(RecordError::Picture { .. })) => None,
-        Some(Err(e)) => return Err(e),
-    };
-    let Item { step, frame, memory, .. } = *item;
-    let picture = format.map(|format| (format, Cow::Borrowed(buffer.as_slice())));
-    let dropped = item.image.is_some() && picture.is_none();
-    let ready = log::Item { step, frame, memory, picture };
-    match clips {
-        None => log.write(&ready, false)?,
-        Some(clips) => clips.take(log, &ready)?,
-    }
-    Ok(dropped)
-}
-
-/// A file whose `flush` reaches the disk.
-pub(crate) struct Disk(File);
-
-impl Disk {
-    /// Creates the file, with missing folders.
-    pub fn create(path: &Path) -> Result<Self, RecordError> {
-        if let Some(folder) = path.parent()
-            && !folder.as_os_str().is_empty()
-        {
-            std::fs::create_dir_all(folder)
-                .map_err(RecordError::io("creating the folder", folder))?;
-        }
-        let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
-        Ok(Self(file))
-    }
-}
-
-impl Write for Disk {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self.0.sync_data() {
-            // A pipe or a device cannot be synchronised.
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            other => other,
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use caril_core::{ControllerMemory, RecordConfig, StepRecord};
 
 use crate::log::Log;
-use crate::recorder::Disk;
+use crate::thread::Disk;
 use crate::{EncodedImage, RecordError, RecordedMemory, RecorderStats, RecordingHeader};
 
 /// Writes steps with pictures that are encoded already, for recordings that are made from files.

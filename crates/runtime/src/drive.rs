@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use caril_core::{
-    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Observed, Pacing, Policy,
-    Stage, StepRecord, World,
+    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Image, Observed, Pacing,
+    Policy, Stage, StepRecord, World,
 };
 use caril_record::Recorder;
 
@@ -80,16 +80,47 @@ pub fn drive<W: World, P: Policy>(
     world: &mut W,
     policy: P,
     config: &Config,
+    recorder: Option<&mut Recorder>,
+    stop: &StopFlag,
+    options: DriveOptions,
+    on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
+) -> Result<DriveEnd, DriveError> {
+    drive_watched(world, policy, config, recorder, stop, options, &mut |_, _| {}, on_step)
+}
+
+/// Like [`drive`], while somebody looks on: `watch` sees every step with its picture after the
+/// command has been sent, and also the steps for which no frame came. It must neither wait nor
+/// allocate.
+///
+/// # Errors
+/// As [`drive`].
+#[allow(clippy::too_many_arguments, reason = "those of `drive`, and one more")]
+pub fn drive_watched<W: World, P: Policy>(
+    world: &mut W,
+    policy: P,
+    config: &Config,
     mut recorder: Option<&mut Recorder>,
     stop: &StopFlag,
     options: DriveOptions,
+    watch: &mut dyn FnMut(&StepRecord, Option<&Image>),
     on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
 ) -> Result<DriveEnd, DriveError> {
     let pipeline = Pipeline::new(policy, config)?;
     let clock = MonotonicClock::start();
     let mut last_id = FrameId(0);
     let result = catch_unwind(AssertUnwindSafe(|| {
-        run(world, pipeline, config, &mut recorder, stop, options, on_step, &clock, &mut last_id)
+        run(
+            world,
+            pipeline,
+            config,
+            &mut recorder,
+            stop,
+            options,
+            watch,
+            on_step,
+            &clock,
+            &mut last_id,
+        )
     }));
     result.map_err(|panic| {
         // The plant's own watchdog brakes too; this only makes it quicker.
@@ -119,6 +150,7 @@ fn run<W: World, P: Policy>(
     recorder: &mut Option<&mut Recorder>,
     stop: &StopFlag,
     options: DriveOptions,
+    watch: &mut dyn FnMut(&StepRecord, Option<&Image>),
     on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
     clock: &MonotonicClock,
     last_id: &mut FrameId,
@@ -164,6 +196,7 @@ fn run<W: World, P: Policy>(
                 if let Some(recorder) = recorder.as_deref_mut() {
                     recorder.push_no_frame(&record);
                 }
+                watch(&record, None);
                 if stop.asked() || now_ns.saturating_sub(last_fresh_ns) > gone_ns {
                     break (None, !stop.asked());
                 }
@@ -195,6 +228,7 @@ fn run<W: World, P: Policy>(
                 clock.now_ns().saturating_sub(after_actuate_ns);
         }
         stats.add(&record);
+        watch(&record, Some(&frame.image));
         on_step(&record, &stats);
         let standing = frame.ego.speed_mps.abs() < STANDING_MPS;
         if stop.insisted() || (stopped && standing) {

@@ -17,7 +17,7 @@ mod testing;
 pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
-pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive};
+pub use drive::{DriveEnd, DriveError, DriveOptions, StopFlag, drive, drive_watched};
 pub use hash::StepHash;
 pub use pipeline::{Clock, Decider, MonotonicClock, Pipeline};
 pub use replay::{

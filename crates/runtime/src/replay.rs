@@ -73,6 +73,8 @@ pub struct Tick<'a> {
     pub before: bool,
     /// The picture.
     pub picture: Picture,
+    /// Its pixels, where the network saw it.
+    pub image: Option<&'a Image>,
 }
 
 /// Every step of a recording, accounted for.
@@ -294,7 +296,9 @@ impl Run {
             now.actuate_faults = then.actuate_faults;
             now.faults = now.faults.union(then.actuate_faults);
         }
-        on_tick(&Tick { then: &then, now: &self.now, frame, before, picture });
+        let shown = matches!(picture, Picture::Lossless | Picture::Lossy);
+        let image = shown.then_some(&self.frame.image);
+        on_tick(&Tick { then: &then, now: &self.now, frame, before, picture, image });
     }
 
     /// A file of recordings that others made may hold several drives: a pause tells (docs/import.md).

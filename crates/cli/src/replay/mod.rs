@@ -3,6 +3,7 @@
 mod ledger;
 mod pack;
 mod say;
+mod show;
 mod write;
 
 use std::path::PathBuf;
@@ -18,7 +19,9 @@ use serde::Serialize;
 use crate::args::{BackendArg, CorrectionArg};
 use crate::exit::{Exit, usage};
 use crate::output;
+use crate::view::ViewArgs;
 use ledger::{Ledger, LedgerRow};
+use show::Show;
 use write::Out;
 
 /// Where predictions come from.
@@ -69,6 +72,11 @@ pub struct ReplayArgs {
     /// Folder for the new steps, a table of those that differ, the ledger and the summary
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    view: ViewArgs,
+    /// With --view: how fast the recording runs, 1 being its own speed
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "view")]
+    speed: f64,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -103,6 +111,9 @@ struct Output<'a> {
 /// # Errors
 /// If a recording, pack or configuration cannot be used.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    if !(args.speed.is_finite() && args.speed > 0.0) {
+        return Err(usage(format!("--speed must be more than 0, not {}", args.speed)));
+    }
     let stop = output::stop_on_ctrl_c()?;
     let out = args.out.as_deref().map(Out::create).transpose()?;
     let mut ledger = Ledger::default();
@@ -184,6 +195,7 @@ fn one(
             other
         }))
         .collect();
+    let mut show = Show::start(args, header, card, &config)?;
     let mut file = out.map(|out| out.start(recording, card, &config)).transpose()?;
     let mut drive = ledger.drive(card, &header.plant.weather);
     let (mut first_ns, mut last_ns) = (None, 0);
@@ -207,6 +219,9 @@ fn one(
             let stage = comparison.as_mut().and_then(|c| c.add(tick.then, now));
             if let Some(file) = &mut file {
                 file.add(tick, now, stage);
+            }
+            if let Some(show) = &mut show {
+                show.add(tick, now, stop);
             }
             if tick.frame {
                 drive.add(others);
