@@ -3,6 +3,7 @@
 
 mod exit;
 mod fault;
+mod kills;
 mod matrix;
 mod plant;
 mod run;
@@ -29,6 +30,10 @@ enum Command {
     Matrix(matrix::MatrixArgs),
     /// Play the plant in real time for a controller, break what the schedule says, judge by budgets
     Run(Box<run::RunArgs>),
+    /// Kill controller or plant at moments drawn by lot, and look at what is left
+    Kills(kills::KillsArgs),
+    /// The rig's plant as a process of its own
+    Plant(plant::serve::PlantArgs),
 }
 
 fn main() -> std::process::ExitCode {
@@ -36,6 +41,8 @@ fn main() -> std::process::ExitCode {
     let done = match &cli.command {
         Command::Matrix(args) => matrix::run(args),
         Command::Run(args) => run::run(args),
+        Command::Kills(args) => kills::run(args),
+        Command::Plant(args) => plant::serve::run(args),
     };
     done.unwrap_or_else(|e| Exit::report(&e)).into()
 }

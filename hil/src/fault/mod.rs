@@ -1,5 +1,6 @@
 //! What the rig breaks on purpose, when, and what is expected of it.
 
+pub mod netns;
 pub mod relay;
 
 use std::time::Duration;
@@ -77,6 +78,8 @@ pub enum Kind {
     NetPartition,
     /// The connection breaks.
     NetCut,
+    /// Up to half of all packets are lost (with --netns).
+    NetLoss,
     /// The controller's process is stopped (SIGSTOP), and goes on.
     ControllerStopped,
     /// The controller's process is killed (SIGKILL); another starts afterwards.
@@ -99,7 +102,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::CameraFrozen,
         Self::CameraBlack,
         Self::CameraBlownOut,
@@ -118,6 +121,7 @@ impl Kind {
         Self::NetJitter,
         Self::NetPartition,
         Self::NetCut,
+        Self::NetLoss,
         Self::ControllerStopped,
         Self::ControllerKilled,
         Self::ControllerRestarted,
@@ -152,6 +156,7 @@ impl Kind {
             Self::NetJitter => ("net_jitter", Wire, NoStop, 2.0),
             Self::NetPartition => ("net_partition", Wire, Stop, 1.0),
             Self::NetCut => ("net_cut", Wire, Stop, 0.0),
+            Self::NetLoss => ("net_loss", Wire, NoStop, 2.0),
             Self::ControllerStopped => ("controller_stopped", Process, Stop, 1.0),
             Self::ControllerKilled => ("controller_killed", Process, Stop, 1.0),
             Self::ControllerRestarted => ("controller_restarted", Process, Stop, 1.0),
@@ -205,7 +210,9 @@ impl Planned {
     /// A usage error that says what there is.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let bad = || {
-            usage(format!("--fault {text}: expected NAME@SECONDS[+DURATION][:SEVERITY], severity 0–1"))
+            usage(format!(
+                "--fault {text}: expected NAME@SECONDS[+DURATION][:SEVERITY], severity 0–1"
+            ))
         };
         let number = |t: &str| t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0);
         let (name, rest) = text.split_once('@').ok_or_else(bad)?;
@@ -260,9 +267,8 @@ pub fn read_schedule(path: &std::path::Path) -> anyhow::Result<Vec<Planned>> {
         .map_err(|e| usage(format!("cannot read the schedule ({e}): {}", path.display())))?;
     let file: ScheduleFile =
         toml::from_str(&text).map_err(|e| usage(format!("schedule {}:\n{e}", path.display())))?;
-    let one = |l: &FaultLine| {
-        Planned::checked(&l.name, l.at_s, l.lasts_s, l.severity.unwrap_or(0.5))
-    };
+    let one =
+        |l: &FaultLine| Planned::checked(&l.name, l.at_s, l.lasts_s, l.severity.unwrap_or(0.5));
     file.fault.iter().map(one).collect()
 }
 
@@ -282,9 +288,14 @@ mod tests {
         assert_eq!(parsed, black);
         assert!(parsed.is_on(12.5) && parsed.is_on(14.4) && !parsed.is_on(14.5));
         assert_eq!(Planned::parse("frame_lost@3").unwrap().lasts_s, 1.0);
-        for bad in ["camera_black", "camera_black@", "camera_black@x", "camera_black@1:2",
-            "camera_black@1+-1", "camera_black@NaN"]
-        {
+        for bad in [
+            "camera_black",
+            "camera_black@",
+            "camera_black@x",
+            "camera_black@1:2",
+            "camera_black@1+-1",
+            "camera_black@NaN",
+        ] {
             assert!(Planned::parse(bad).is_err(), "{bad}");
         }
         let said = Planned::parse("snow@1").unwrap_err().to_string();

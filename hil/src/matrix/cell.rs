@@ -2,8 +2,8 @@
 //! in the embedded world.
 
 use caril_control::{
-    Class, Controller, FrameMeta, Manoeuvre, Recovery, StepInput, StepOutput, Steering, check_image,
-    rule,
+    Class, Controller, FrameMeta, Manoeuvre, Recovery, Steering, StepInput, StepOutput,
+    check_image, rule,
 };
 use caril_core::{
     BIN_COUNT, Calibration, Config, Fault, FaultSet, FrameId, Image, Mode, PixelOrder, Prediction,
@@ -335,9 +335,11 @@ fn judge(question: Question, config: &Config, ticks: &[Tick], cause: usize) -> C
         wrong: Vec::new(),
     };
     let seen = |t: &Tick| t.output.faults.contains(question.fault);
-    let Some(at) = ticks.iter().skip(cause).position(|t| {
-        seen(t) && (!question.lasting || t.output.mode == Mode::SafeStop)
-    }) else {
+    let Some(at) = ticks
+        .iter()
+        .skip(cause)
+        .position(|t| seen(t) && (!question.lasting || t.output.mode == Mode::SafeStop))
+    else {
         cell.wrong.push("it was not noticed".to_owned());
         return cell;
     };
@@ -387,9 +389,7 @@ fn manoeuvre(config: &Config, tick: &Tick, speed_mps: f64) -> Option<Manoeuvre> 
     let full = config.longitudinal.full_brake_mps2;
     let brakes = |decel: f32| command.brake >= decel / full - 1e-6;
     match tick.output.mode {
-        Mode::SafeStop if brakes(config.gate.hard_decel_mps2) => {
-            Some(Manoeuvre::HardStop)
-        }
+        Mode::SafeStop if brakes(config.gate.hard_decel_mps2) => Some(Manoeuvre::HardStop),
         Mode::SafeStop if brakes(config.gate.comfort_decel_mps2) => Some(Manoeuvre::ComfortStop),
         Mode::Degraded
             if speed_mps <= f64::from(config.gate.degraded_speed_mps)

@@ -121,11 +121,8 @@ pub fn markdown(matrices: &[Matrix], map: &str) -> String {
         places.join(", ")
     );
     for fault in Fault::ALL {
-        let cells: Vec<&Cell> = matrices
-            .iter()
-            .flat_map(|m| &m.cells)
-            .filter(|c| c.question.fault == fault)
-            .collect();
+        let cells: Vec<&Cell> =
+            matrices.iter().flat_map(|m| &m.cells).filter(|c| c.question.fault == fault).collect();
         let verdict = |lasting: bool| {
             let of: Vec<_> = cells.iter().filter(|c| c.question.lasting == lasting).collect();
             let good = of.iter().filter(|c| c.wrong.is_empty()).count();

@@ -210,7 +210,8 @@ impl World for Course {
 
     fn observe(&mut self, frame: &mut Frame, timeout_ns: u64) -> Observation {
         self.shared.began.get_or_init(Instant::now);
-        let limit = self.frame_limit.is_some_and(|n| self.before.frames + self.world.frame_count() > n);
+        let limit =
+            self.frame_limit.is_some_and(|n| self.before.frames + self.world.frame_count() > n);
         if self.gone || limit || self.shared.over.load(Ordering::Relaxed) {
             frame.truth = Some(self.world.truth());
             let reason = if limit { EndReason::FrameLimit } else { EndReason::Stopped };

@@ -2,6 +2,7 @@
 
 pub mod course;
 pub mod film;
+pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use caril_link::{
 use super::figures::Watched;
 use super::incidents::{self, Incident};
 use super::process::{Controller, Recipe, Sample, usage_of};
+use crate::fault::netns::Network;
 use crate::fault::relay::Relay;
 use crate::fault::{Kind, Planned, Where, seconds};
 use crate::plant::course::{Shared, Tick};
@@ -36,6 +37,8 @@ pub struct Staged<'a> {
     pub faults: &'a [Planned],
     /// The relay, if the schedule needs one.
     pub relay: Option<&'a Relay>,
+    /// The network, if the controller has one of its own.
+    pub network: Option<&'a Network>,
     /// Whether the plant asks for keys.
     pub plant_keys: bool,
     /// The controller's key and the plant's public one.
@@ -104,8 +107,14 @@ impl<'a> Conductor<'a> {
     }
 
     fn start_controller(&mut self) -> anyhow::Result<()> {
-        if let Some(recipe) = &self.recipe {
+        if let Some(recipe) = &mut self.recipe {
             self.started += 1;
+            if self.started > 1
+                && let Some(record) = &mut recipe.record
+            {
+                // Each controller records to a file of its own.
+                record.set_file_name(format!("drive-{}.mcap", self.started));
+            }
             self.controller = Some(recipe.start(self.started)?);
         }
         Ok(())
@@ -204,9 +213,8 @@ impl<'a> Conductor<'a> {
             self.next += 1;
             self.begin(index, &planned);
         }
-        let over = |g: &Going| {
-            self.staged.faults.get(g.index).is_none_or(|f| now_s >= f.at_s + f.lasts_s)
-        };
+        let over =
+            |g: &Going| self.staged.faults.get(g.index).is_none_or(|f| now_s >= f.at_s + f.lasts_s);
         let (ended, going) = std::mem::take(&mut self.going).into_iter().partition(over);
         self.going = going;
         for one in ended {
@@ -220,11 +228,20 @@ impl<'a> Conductor<'a> {
         let mut threads = Vec::new();
         match (planned.kind.place(), planned.kind) {
             (Where::World, _) => return,
-            (Where::Wire, kind) => {
-                if let Some(relay) = self.staged.relay {
-                    relay.begin(kind, planned.severity);
+            (Where::Wire, kind) => match (self.staged.network, self.staged.relay) {
+                (Some(network), _) => {
+                    if let Err(why) = network.begin(kind, planned.severity) {
+                        self.skipped[index] = Some(why);
+                        return;
+                    }
                 }
-            }
+                (None, _) if kind == Kind::NetLoss => {
+                    self.skipped[index] = Some("packets are lost with --netns only".to_owned());
+                    return;
+                }
+                (None, Some(relay)) => relay.begin(kind, planned.severity),
+                (None, None) => return,
+            },
             (Where::Process, kind) => {
                 let Some(controller) = &mut self.controller else { return };
                 let lasts = seconds(planned.lasts_s);
@@ -252,9 +269,13 @@ impl<'a> Conductor<'a> {
     fn end(&mut self, going: Going) {
         let Some(planned) = self.staged.faults.get(going.index) else { return };
         going.off.store(true, Ordering::Relaxed);
-        if let (Where::Wire, Some(relay)) = (planned.kind.place(), self.staged.relay) {
-            let did = relay.end();
-            self.notes[going.index].push(format!("{did} messages touched"));
+        if planned.kind.place() == Where::Wire {
+            if let Some(network) = self.staged.network {
+                network.end(planned.kind);
+            } else if let Some(relay) = self.staged.relay {
+                let did = relay.end();
+                self.notes[going.index].push(format!("{did} messages touched"));
+            }
         }
         if planned.kind == Kind::ControllerStopped
             && let Some(controller) = &self.controller
@@ -287,6 +308,9 @@ impl<'a> Conductor<'a> {
         if kind == Kind::WrongKey && !self.staged.plant_keys {
             return Err("the endpoint asks for no keys (--secured does)".to_owned());
         }
+        if kind == Kind::WrongVersion && relay.is_none() {
+            return Err("another version speaks through the relay: not with --netns".to_owned());
+        }
         if kind != Kind::SecondPlant && self.staged.plant_keys && keys().is_none() {
             return Err("the controller's key is not the rig's to use".to_owned());
         }
@@ -300,12 +324,10 @@ impl<'a> Conductor<'a> {
             Err(e) => vec![format!("turned away: {e}")],
         };
         Ok(std::thread::spawn(move || match kind {
-            Kind::SecondPlant => {
-                match PlantSocket::bind(&endpoint, ServeOptions::default()) {
-                    Ok(_) => vec!["✗ two plants at one endpoint".to_owned()],
-                    Err(e) => vec![format!("turned away: {e}")],
-                }
-            }
+            Kind::SecondPlant => match PlantSocket::bind(&endpoint, ServeOptions::default()) {
+                Ok(_) => vec!["✗ two plants at one endpoint".to_owned()],
+                Err(e) => vec![format!("turned away: {e}")],
+            },
             Kind::WrongKey => {
                 let foreign = keys().and_then(|ring| {
                     let own = SecretKey::generate().ok()?;

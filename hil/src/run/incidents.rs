@@ -75,10 +75,7 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
         drove_on_s: after(first(&|t| {
             t.time_s > over_s && t.mode == 0 && !t.own && t.speed_mps > 1.0
         })),
-        deviation_max_m: window
-            .iter()
-            .map(|t| f64::from(t.deviation_m.abs()))
-            .fold(0.0, f64::max),
+        deviation_max_m: window.iter().map(|t| f64::from(t.deviation_m.abs())).fold(0.0, f64::max),
         notes: Vec::new(),
         skipped: None,
         wrong: Vec::new(),
@@ -141,10 +138,7 @@ pub fn last_act(at_s: f64, tape: &[Tick]) -> Option<LastAct> {
         stood_after_s: both.map(|(b, s)| s.time_s - b.time_s),
         distance_m,
         beyond_m: distance_m.zip(ideal_m).map(|(d, i)| d - i),
-        deviation_max_m: window
-            .iter()
-            .map(|t| f64::from(t.deviation_m.abs()))
-            .fold(0.0, f64::max),
+        deviation_max_m: window.iter().map(|t| f64::from(t.deviation_m.abs())).fold(0.0, f64::max),
     })
 }
 

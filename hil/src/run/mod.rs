@@ -7,6 +7,7 @@ mod incidents;
 pub mod process;
 mod report;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::exit::{Exit, usage};
+use crate::fault::netns::Network;
 use crate::fault::relay::Relay;
 use crate::fault::{Kind, Planned, Where, read_schedule};
 use crate::plant::course::{Course, Shared};
@@ -55,6 +57,9 @@ pub struct RunArgs {
     /// With --loopback: over tcp with keys made for this run, instead of a local socket file
     #[arg(long, requires = "loopback")]
     secured: bool,
+    /// With --loopback: give the controller a network of its own (root): packets are really lost
+    #[arg(long, requires = "loopback")]
+    netns: bool,
     /// With --loopback: the program [default: `caril` beside this one]
     #[arg(long, value_name = "PATH")]
     caril: Option<PathBuf>,
@@ -191,7 +196,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         return Err(usage("faults need real time: not with --lockstep"));
     }
     if args.endpoint.is_some()
-        && let Some(f) = faults.iter().find(|f| matches!(f.kind.place(), Where::Process | Where::Wire))
+        && let Some(f) =
+            faults.iter().find(|f| matches!(f.kind.place(), Where::Process | Where::Wire))
     {
         return Err(usage(format!("{} needs --loopback", f.kind.name())));
     }
@@ -282,9 +288,14 @@ fn run_once(
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Results> {
     let folder = tempfile::Builder::new().prefix("caril-hil").tempdir()?;
-    let wired = faults
-        .iter()
-        .any(|f| f.kind.place() == Where::Wire || f.kind == Kind::WrongVersion);
+    let wired =
+        faults.iter().any(|f| f.kind.place() == Where::Wire || f.kind == Kind::WrongVersion);
+    let network = match args.netns.then(Network::make) {
+        None => None,
+        Some(Ok(network)) => Some(network),
+        Some(Err(why)) => return Err(usage(format!("--netns: {why}"))),
+    };
+    let wired = wired && network.is_none();
     let mut car_keys = None;
     let (endpoint, keys) = match &args.endpoint {
         Some(endpoint) => {
@@ -299,10 +310,11 @@ fn run_once(
             };
             (endpoint.clone(), keys)
         }
-        None if args.secured => {
+        None if args.secured || network.is_some() => {
             let (plant, car) = make_keys(folder.path())?;
             car_keys = Some(car);
-            ("tcp://127.0.0.1:*".to_owned(), Some(plant))
+            let address = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |n| n.rig);
+            (format!("tcp://{address}:*"), Some(plant))
         }
         None if wired => ("tcp://127.0.0.1:*".to_owned(), None),
         None => (format!("ipc://{}", folder.path().join("plant").display()), None),
@@ -329,9 +341,7 @@ fn run_once(
         })
     });
     let mut world: Box<dyn World + Send> = match args.film {
-        Some(pictures) => {
-            Box::new(Film::new(sim, pictures, args.frames, Arc::clone(&shared))?)
-        }
+        Some(pictures) => Box::new(Film::new(sim, pictures, args.frames, Arc::clone(&shared))?),
         None => Box::new(Course::new(sim.clone(), faults, args.frames, Arc::clone(&shared))?),
     };
     let halt = Arc::new(AtomicBool::new(false));
@@ -351,17 +361,17 @@ fn run_once(
             caril: find_caril(args.caril.as_deref())?,
             endpoint: relay.as_ref().map_or_else(|| endpoint.clone(), Relay::endpoint),
             keys: car_keys.clone(),
-            record: args
-                .record
-                .then(|| args.out.clone().unwrap_or_default().join("drive.mcap")),
+            record: args.record.then(|| args.out.clone().unwrap_or_default().join("drive.mcap")),
             extra: args.extra.clone(),
             folder: folder.path().to_owned(),
+            namespace: network.as_ref().map(|n| n.namespace().to_owned()),
         }),
     };
     let staged = Staged {
         endpoint: &endpoint,
         faults,
         relay: relay.as_ref(),
+        network: network.as_ref(),
         plant_keys: keys.is_some(),
         car_keys: car_keys.as_ref(),
         last_act: args.film.is_none() && !args.lockstep && args.endpoint.is_none(),

@@ -27,6 +27,8 @@ pub struct Recipe {
     pub extra: Vec<String>,
     /// Where its output goes.
     pub folder: PathBuf,
+    /// Network namespace to start it in.
+    pub namespace: Option<String>,
 }
 
 /// A running controller.
@@ -55,7 +57,9 @@ pub fn find_caril(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
     // Tests lie one folder deeper than programs.
     let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("caril"));
     beside.into_iter().find(|p| p.is_file()).ok_or_else(|| {
-        usage("no program `caril` beside this one: build it (cargo build --release) or give --caril")
+        usage(
+            "no program `caril` beside this one: build it (cargo build --release) or give --caril",
+        )
     })
 }
 
@@ -67,14 +71,22 @@ impl Recipe {
     pub fn start(&self, number: u32) -> anyhow::Result<Controller> {
         let out = self.folder.join(format!("controller{number}.json"));
         let err = self.folder.join(format!("controller{number}.log"));
-        let mut command = Command::new(&self.caril);
+        let mut command = match &self.namespace {
+            None => Command::new(&self.caril),
+            Some(name) => {
+                // `ip` becomes the program: the process stays the same.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(&self.caril);
+                command
+            }
+        };
         command.args(["drive", "--json", "--no-report", "--plant", &self.endpoint]);
         if let Some((key, peers)) = &self.keys {
             command.arg("--key").arg(key).arg("--peers").arg(peers);
         }
         match &self.record {
             None => command.args(["--record", "none"]),
-            Some(path) => command.arg("--record").arg(numbered(path, number)),
+            Some(path) => command.arg("--record").arg(path),
         };
         command.args(&self.extra);
         let file = |path: &Path| {
@@ -89,16 +101,6 @@ impl Recipe {
         let pid = child.id();
         Ok(Controller { child, out, err, pid })
     }
-}
-
-/// `drive.mcap` of the first controller, `drive-2.mcap` of the second, and so on.
-pub fn numbered(path: &Path, number: u32) -> PathBuf {
-    if number <= 1 {
-        return path.to_owned();
-    }
-    let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let end = path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
-    path.with_file_name(format!("{stem}-{number}{end}"))
 }
 
 impl Controller {

@@ -5,7 +5,7 @@ mod controller;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use caril_core::{Command, EndReason, Frame, Observed, Pacing, PlantInfo, World};
+use caril_core::{Command, EndReason, Frame, FrameId, Observed, Pacing, PlantInfo, World};
 
 use controller::{Controller, Event, Unsent, send_to, tell};
 

@@ -37,9 +37,9 @@ pub fn page(r: &Results) -> String {
             (true, Some(_), Some(_)) => ("✓", "good"),
             _ => ("·", ""),
         };
-        let limit = v.limit.map_or_else(|| "–".to_owned(), |l| {
-            format!("{} {} {}", v.sign, number(l), v.unit)
-        });
+        let limit = v
+            .limit
+            .map_or_else(|| "–".to_owned(), |l| format!("{} {} {}", v.sign, number(l), v.unit));
         let _ = write!(
             body,
             "<tr class=\"{class}\"><td>{mark}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{limit}</td></tr>",
@@ -103,8 +103,16 @@ pub fn page(r: &Results) -> String {
     let _ = write!(
         body,
         "<footer><p>Frames sent {}, commands {}, dropped {}, malformed {}, stale {}, refused {}, strangers {}, sessions {}. Lane edges crossed {}, collisions {}, off the road {} m.</p>",
-        r.link.frames, r.link.commands, r.link.dropped, r.link.malformed, r.link.stale,
-        r.link.refused, r.link.strangers, r.link.sessions, f.lane_invasions, f.collisions,
+        r.link.frames,
+        r.link.commands,
+        r.link.dropped,
+        r.link.malformed,
+        r.link.stale,
+        r.link.refused,
+        r.link.strangers,
+        r.link.sessions,
+        f.lane_invasions,
+        f.collisions,
         number(f.off_road_m)
     );
     for hash in &r.step_hashes {
@@ -182,11 +190,8 @@ fn curve(points: &[(f64, f64)], unit: &str) -> String {
     let y = |v: f64| HEIGHT - BOTTOM - v / most * (HEIGHT - BOTTOM - 8.0);
     // More points than pixels say nothing more.
     let every = (points.len() / 600).max(1);
-    let line: Vec<String> = points
-        .iter()
-        .step_by(every)
-        .map(|(s, v)| format!("{:.1},{:.1}", x(*s), y(*v)))
-        .collect();
+    let line: Vec<String> =
+        points.iter().step_by(every).map(|(s, v)| format!("{:.1},{:.1}", x(*s), y(*v))).collect();
     let mut out = format!("<polyline class=\"curve\" points=\"{}\"/>", line.join(" "));
     axis_text(&mut out, LEFT - 6.0, y(most / 1.1) + 4.0, "end", &number(most / 1.1));
     axis_text(&mut out, LEFT - 6.0, HEIGHT - BOTTOM, "end", "0");

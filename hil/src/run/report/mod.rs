@@ -73,7 +73,12 @@ pub fn terminal(r: &Results) -> String {
     let f = &r.figures;
     let mut text = format!(
         "{} in {}: {} frames in {} s, {:.0} m driven, {} controller(s) started\n",
-        r.target, r.map, f.frames, number(f.seconds), f.driven_m, r.controllers
+        r.target,
+        r.map,
+        f.frames,
+        number(f.seconds),
+        f.driven_m,
+        r.controllers
     );
     for v in &r.verdicts {
         let mark = match (v.passed, v.limit) {
@@ -81,8 +86,7 @@ pub fn terminal(r: &Results) -> String {
             (true, Some(_)) => '✓',
             (true, None) => ' ',
         };
-        let limit =
-            v.limit.map_or_else(String::new, |l| format!("{} {}", v.sign, number(l)));
+        let limit = v.limit.map_or_else(String::new, |l| format!("{} {}", v.sign, number(l)));
         let _ = writeln!(text, "{mark} {:<36} {:>14}   {limit}", v.name, maybe(v.got, v.unit));
     }
     for i in &r.incidents {
@@ -186,9 +190,13 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (value, text) in
-            [(0.0, "0"), (1234.5, "1234"), (12.345, "12.35"), (0.1234, "0.123"), (0.0001, "0.00010")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (1234.5, "1234"),
+            (12.345, "12.35"),
+            (0.1234, "0.123"),
+            (0.0001, "0.00010"),
+        ] {
             assert_eq!(number(value), text);
         }
         assert_eq!(number(f64::INFINITY), "–");
