@@ -55,8 +55,19 @@ fn a_run_with_two_faults_tells_what_came_of_them_and_leaves_its_files() {
     let out = folder.path().join("out");
     let (out_arg, budgets_arg) = (out.to_str().expect("path"), budgets.to_str().expect("path"));
     let output = rig(&[
-        "run", "--loopback", "--json", "--duration", "22s", "--budgets", budgets_arg, "--out",
-        out_arg, "--fault", "camera_black@9+0.5", "--fault", "second_controller@20",
+        "run",
+        "--loopback",
+        "--json",
+        "--duration",
+        "22s",
+        "--budgets",
+        budgets_arg,
+        "--out",
+        out_arg,
+        "--fault",
+        "camera_black@9+0.5",
+        "--fault",
+        "second_controller@20",
     ]);
     let results = json(&output);
     let said = text(&output.stderr);
@@ -77,10 +88,9 @@ fn a_run_with_two_faults_tells_what_came_of_them_and_leaves_its_files() {
     assert!(!page.contains("http"), "without outside assets");
     let junit = std::fs::read_to_string(out.join("junit.xml")).expect("junit");
     assert!(junit.contains("classname=\"fault\" name=\"camera_black at 9.00 s\""), "{junit}");
-    let kept: Value = serde_json::from_str(
-        &std::fs::read_to_string(out.join("results.json")).expect("results"),
-    )
-    .expect("JSON");
+    let kept: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("results.json")).expect("results"))
+            .expect("JSON");
     assert_eq!(kept["incidents"], results["incidents"]);
 }
 
@@ -90,8 +100,18 @@ fn what_is_over_budget_is_exit_code_3_and_lockstep_runs_are_equal() {
     let (_folder, budgets) = budgets("age_p50_ms = 1e-6");
     let budgets_arg = budgets.to_str().expect("path");
     let lockstep = [
-        "run", "--loopback", "--lockstep", "--frames", "200", "--film", "16", "--runs", "2",
-        "--json", "--budgets", budgets_arg,
+        "run",
+        "--loopback",
+        "--lockstep",
+        "--frames",
+        "200",
+        "--film",
+        "16",
+        "--runs",
+        "2",
+        "--json",
+        "--budgets",
+        budgets_arg,
     ];
     let output = rig(&lockstep);
     let results = json(&output);
@@ -111,7 +131,10 @@ fn whoever_is_killed_the_car_stands_and_the_next_start_is_clean() {
     let output = rig(&["kills", "--n", "3", "--seed", "2", "--within", "3", "--json"]);
     let kills = json(&output);
     assert_eq!(kills["wrong"], Value::Array(Vec::new()), "{kills:#}");
-    assert!(kills["controllers"].as_u64() > Some(0) && kills["plants"].as_u64() > Some(0), "{kills}");
+    assert!(
+        kills["controllers"].as_u64() > Some(0) && kills["plants"].as_u64() > Some(0),
+        "{kills}"
+    );
     assert_eq!((&kills["kills"], &kills["clean_starts"]), (&3.into(), &3.into()));
     assert_eq!(output.status.code(), Some(0));
 }

@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-eval",
         ],
     ),
+    ("caril-hil", &["caril-core", "caril-control", "caril-road", "caril-sim", "caril-link"]),
     ("caril-tests", &[]),
 ];
 
@@ -50,12 +51,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("zmq", &["caril-link"]),
     ("snow", &["caril-link"]),
     ("mcap", &["caril-record"]),
-    ("clap", &["caril-cli"]),
+    ("clap", &["caril-cli", "caril-hil"]),
     ("roxmltree", &["caril-road"]),
     ("rmpv", &["caril-carla"]),
     ("csv-core", &["caril-import"]),
     ("tar", &["caril-import"]),
-    ("anyhow", &["caril-cli", "caril-train"]),
+    ("anyhow", &["caril-cli", "caril-train", "caril-hil"]),
 ];
 
 #[test]

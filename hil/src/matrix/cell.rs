@@ -475,3 +475,6 @@ pub fn questions() -> Vec<Question> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,9 @@ impl Controller {
     /// Sends it a signal by name (`STOP`, `CONT`, `TERM`, `KILL`).
     pub fn signal(&self, name: &str) {
         // A shell's builtin: no unsafe code, and no dependency for four signals.
-        let _ = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).status();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("kill -{name} {}", self.pid)]).stderr(Stdio::null());
+        let _ = shell.status();
     }
 
     /// Kills it and waits until it is gone.

@@ -79,8 +79,8 @@ pub enum ServeEnd {
 pub enum Seen {
     /// A frame was handed to the link.
     Sent(FrameId),
-    /// The command that answers the frame on the way, and its age: from the one to the other on
-    /// the plant's own clock.
+    /// The command that answers the frame on the way, and its age: from before the frame was put
+    /// into a message (and sealed) until the command was opened, on the plant's own clock.
     Answered(Command, Duration),
     /// No fresh command in time: the plant brakes by itself in this tick.
     Braked,
@@ -352,6 +352,8 @@ impl PlantSocket {
             return false;
         }
         let len = codec::frame_len(&frame.image);
+        // Before it goes: a quick controller on a busy machine answers before sending returns.
+        let since = Instant::now();
         let sent = if self.guard.is_some() {
             self.unsealed.resize(len, 0);
             if codec::encode_frame(controller.session, frame, &mut self.unsealed).is_err() {
@@ -367,7 +369,7 @@ impl PlantSocket {
         };
         match sent {
             Ok(()) => {
-                controller.asked = Some((frame.id, Instant::now()));
+                controller.asked = Some((frame.id, since));
                 self.stats.frames += 1;
                 self.tell_watch(Seen::Sent(frame.id));
                 true
