@@ -157,9 +157,18 @@ fn join(
 
 /// Passes everything on until one side ends.
 fn pass(state: &State, mut from: &TcpStream, mut to: &TcpStream, way: Way) -> io::Result<()> {
-    let mut greeting = [0; GREETING];
-    from.read_exact(&mut greeting)?;
-    to.write_all(&greeting)?;
+    // Piece by piece: each side waits for the other's beginning before it sends its end.
+    let mut left = GREETING;
+    while left > 0 {
+        let mut piece = [0; GREETING];
+        let most = piece.get_mut(..left).unwrap_or_default();
+        let n = from.read(most)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to.write_all(piece.get(..n).unwrap_or_default())?;
+        left -= n;
+    }
     let mut body = Vec::new();
     let mut before = Vec::new();
     loop {
