@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-eval",
         ],
     ),
+    ("caril-hil", &["caril-core", "caril-control", "caril-road", "caril-sim", "caril-link"]),
     ("caril-tests", &[]),
 ];
 
@@ -52,14 +53,14 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("zmq", &["caril-link"]),
     ("snow", &["caril-link"]),
     ("mcap", &["caril-record"]),
-    ("clap", &["caril-cli"]),
+    ("clap", &["caril-cli", "caril-hil"]),
     ("roxmltree", &["caril-road"]),
     ("rmpv", &["caril-carla"]),
     ("csv-core", &["caril-import"]),
     ("tar", &["caril-import"]),
     ("httparse", &["caril-view"]),
     ("nix", &["caril-view", "caril-cli"]),
-    ("anyhow", &["caril-cli", "caril-train"]),
+    ("anyhow", &["caril-cli", "caril-train", "caril-hil"]),
 ];
 
 #[test]

@@ -18,7 +18,7 @@ mod socket;
 mod stats;
 
 pub use error::LinkError;
-pub use plant::{PlantSocket, ServeEnd, ServeOptions, ServeReport, serve};
+pub use plant::{PlantSocket, Seen, ServeEnd, ServeOptions, ServeReport, Watch, serve};
 pub use remote::{ConnectOptions, RemoteWorld};
 pub use secure::{
     Channel, Initiator, KeyError, Keyring, PublicKey, SecretKey, open_init, read_peers, stays_here,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use caril_core::{Command, EndReason, FrameId, PlantInfo, Truth};
 
-use super::PlantSocket;
+use super::{PlantSocket, Seen};
 use crate::codec::{
     self, CodecError, Header, Hello, Kind, Message, Refuse, RefuseCode, WIRE_VERSION, Welcome,
 };
@@ -109,7 +109,9 @@ impl PlantSocket {
                 Some((id, since)) if id == command.frame_id => {
                     controller.asked = None;
                     controller.answered = Some(id);
-                    return Event::Answer(*command, since.elapsed());
+                    let age = since.elapsed();
+                    self.tell_watch(Seen::Answered(*command, age));
+                    return Event::Answer(*command, age);
                 }
                 _ if controller.answered == Some(command.frame_id) => {
                     self.stats.repeated += 1;

@@ -5,7 +5,7 @@ mod controller;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use caril_core::{Command, EndReason, Frame, Observed, Pacing, PlantInfo, World};
+use caril_core::{Command, EndReason, Frame, FrameId, Observed, Pacing, PlantInfo, World};
 
 use controller::{Controller, Event, Unsent, send_to, tell};
 
@@ -74,6 +74,21 @@ pub enum ServeEnd {
     WorldGone,
 }
 
+/// What a [`PlantSocket`] tells whoever watches it, at the moment at which it happens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Seen {
+    /// A frame was handed to the link.
+    Sent(FrameId),
+    /// The command that answers the frame on the way, and its age: from before the frame was put
+    /// into a message (and sealed) until the command was opened, on the plant's own clock.
+    Answered(Command, Duration),
+    /// No fresh command in time: the plant brakes by itself in this tick.
+    Braked,
+}
+
+/// Called in the plant's thread between two ticks: it must be quick.
+pub type Watch = Box<dyn FnMut(Seen) + Send>;
+
 /// What came of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeReport {
@@ -120,6 +135,7 @@ pub struct PlantSocket {
     opened: Vec<u8>,
     unsealed: Vec<u8>,
     stats: LinkStats,
+    watch: Option<Watch>,
 }
 
 impl PlantSocket {
@@ -159,6 +175,7 @@ impl PlantSocket {
             opened: Vec::new(),
             unsealed: Vec::new(),
             stats: LinkStats::default(),
+            watch: None,
             options,
         })
     }
@@ -166,6 +183,17 @@ impl PlantSocket {
     /// Where it is bound, with any `*` resolved.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Has every frame, every answer and every braking told to `watch`: for a rig that measures.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    fn tell_watch(&mut self, seen: Seen) {
+        if let Some(watch) = &mut self.watch {
+            watch(seen);
+        }
     }
 
     /// What was counted so far.
@@ -225,6 +253,7 @@ impl PlantSocket {
             };
             let command = command.unwrap_or_else(|| {
                 self.stats.braked += 1;
+                self.tell_watch(Seen::Braked);
                 Command::full_brake(frame.id)
             });
             if world.actuate(&command).is_err() {
@@ -325,6 +354,8 @@ impl PlantSocket {
             return false;
         }
         let len = codec::frame_len(&frame.image);
+        // Before it goes: a quick controller on a busy machine answers before sending returns.
+        let since = Instant::now();
         let sent = if self.guard.is_some() {
             self.unsealed.resize(len, 0);
             if codec::encode_frame(controller.session, frame, &mut self.unsealed).is_err() {
@@ -340,8 +371,9 @@ impl PlantSocket {
         };
         match sent {
             Ok(()) => {
-                controller.asked = Some((frame.id, Instant::now()));
+                controller.asked = Some((frame.id, since));
                 self.stats.frames += 1;
+                self.tell_watch(Seen::Sent(frame.id));
                 true
             }
             Err(Unsent::Gone) => {

@@ -1,0 +1,445 @@
+//! `caril-hil run`: plays the plant in real time, breaks what the schedule says, measures, judges.
+
+mod budgets;
+mod conductor;
+mod figures;
+mod incidents;
+pub mod process;
+mod report;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use caril_core::{Pacing, World};
+use caril_link::{Keyring, PlantSocket, SecretKey, Seen, ServeOptions, ServeReport, stays_here};
+use caril_sim::{Scene, SimConfig};
+use clap::Args;
+use serde::Serialize;
+
+use crate::exit::{Exit, usage};
+use crate::fault::netns::Network;
+use crate::fault::relay::Relay;
+use crate::fault::{Kind, Planned, Where, read_schedule};
+use crate::plant::course::{Course, Shared};
+use crate::plant::film::Film;
+use crate::plant::{WorldArgs, find};
+use budgets::{Budgets, Verdict};
+use conductor::{Conductor, Staged};
+use figures::{Figures, Watched};
+use incidents::Incident;
+use process::{Recipe, Sample, find_caril};
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  caril-hil run --loopback --duration 30m --out bench\n  caril-hil run --loopback --fault camera_black@20+1 --fault controller_killed@50\n  caril-hil run --loopback --faults hil/faults.toml --out bench\n  caril-hil run --loopback --lockstep --frames 1000000 --film 64 --runs 2\n  caril-hil run --target tcp://0.0.0.0:5555 --key plant.key --peers board.key.pub --duration 10m\n      and on the board: caril drive --plant tcp://rig:5555 --pacing free --key board.key --peers plant.key.pub\n\nIn our wire the plant listens and the controller connects, so --target names the endpoint at which\nthe two meet, on the rig. Exit code 3: over budget, or a fault had not the consequence it must have."
+)]
+pub struct RunArgs {
+    /// Start the controller beside the rig, as a process of its own
+    #[arg(long, required_unless_present = "endpoint", conflicts_with = "endpoint")]
+    loopback: bool,
+    /// Where the rig waits for the controller on its board: tcp://ADDRESS:PORT or ipc://PATH
+    #[arg(long, alias = "target", value_name = "E")]
+    endpoint: Option<String>,
+    /// The rig's secret key, where the endpoint leaves this machine
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    key: Option<PathBuf>,
+    /// The controller's public key
+    #[arg(long, value_name = "FILE", requires = "key")]
+    peers: Option<PathBuf>,
+    /// Speak with anyone, unencrypted, although the endpoint leaves this machine
+    #[arg(long, conflicts_with = "key")]
+    insecure: bool,
+    /// With --loopback: over tcp with keys made for this run, instead of a local socket file
+    #[arg(long, requires = "loopback")]
+    secured: bool,
+    /// With --loopback: give the controller a network of its own (root): packets are really lost
+    #[arg(long, requires = "loopback")]
+    netns: bool,
+    /// With --loopback: the program [default: `caril` beside this one]
+    #[arg(long, value_name = "PATH")]
+    caril: Option<PathBuf>,
+    /// With --loopback: let the controller record to OUT/drive.mcap
+    #[arg(long, requires = "loopback")]
+    record: bool,
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Frames a second
+    #[arg(long, default_value_t = 20.0, value_name = "HZ")]
+    rate: f32,
+    /// How long: 90, 90s, 30m or 1h
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    duration: String,
+    /// End after so many frames instead
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+    /// The plant waits for each command: nothing is judged in real time, all runs must be equal
+    #[arg(long, requires = "frames")]
+    lockstep: bool,
+    /// The plant shows N pictures of one drive over and over, whatever the controller does: as quick
+    /// as the controller is
+    #[arg(long, value_name = "N")]
+    film: Option<usize>,
+    /// Lockstep: drive so often and compare the hashes of all steps
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "lockstep")]
+    runs: u32,
+    /// Break something (repeatable; `--fault list` names all)
+    #[arg(long = "fault", value_name = "NAME@SECONDS[+DURATION][:SEVERITY]")]
+    fault: Vec<String>,
+    /// A file of such faults
+    #[arg(long, value_name = "F.toml")]
+    faults: Option<PathBuf>,
+    /// Limits [default: hil/budgets.toml]
+    #[arg(long, value_name = "F.toml")]
+    budgets: Option<PathBuf>,
+    /// Folder for results.json, junit.xml and report.html
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// More options for `caril drive`, after `--`
+    #[arg(last = true, value_name = "OPTIONS")]
+    extra: Vec<String>,
+}
+
+/// Everything that one run came to.
+#[derive(Debug, Serialize)]
+pub struct Results {
+    /// The command line.
+    pub command_line: Vec<String>,
+    /// `loopback` or the endpoint.
+    pub target: String,
+    /// Where it drove.
+    pub map: String,
+    /// Faults broken into it or not, all that counts kept and as expected.
+    pub passed: bool,
+    /// Figures against budgets.
+    pub verdicts: Vec<Verdict>,
+    /// The figures.
+    pub figures: Figures,
+    /// The faults.
+    pub incidents: Vec<Incident>,
+    /// What did not go as it should and is none of these.
+    pub wrong: Vec<String>,
+    /// Step hashes of the controller, one a run.
+    pub step_hashes: Vec<String>,
+    /// Controllers started, the first included.
+    pub controllers: u32,
+    /// Counted by the plant's end of the link.
+    pub link: Counts,
+    /// The controller's process, once a second.
+    pub samples: Vec<Sample>,
+    /// Ages: upper bound in ms, and how many.
+    pub age_histogram: Vec<(f64, u64)>,
+}
+
+/// Counters of the plant's end.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counts {
+    frames: u64,
+    commands: u64,
+    dropped: u64,
+    malformed: u64,
+    stale: u64,
+    refused: u64,
+    strangers: u64,
+    sessions: u64,
+}
+
+impl From<&ServeReport> for Counts {
+    fn from(r: &ServeReport) -> Self {
+        let s = &r.stats;
+        Self {
+            frames: s.frames,
+            commands: s.commands,
+            dropped: s.dropped,
+            malformed: s.malformed,
+            stale: s.stale,
+            refused: s.refused,
+            strangers: s.strangers,
+            sessions: s.sessions,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever keeps the run from starting.
+pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    if args.fault.iter().any(|f| f == "list") {
+        let names: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
+        crate::say::text(&(names.join("\n") + "\n"))?;
+        return Ok(Exit::Ok);
+    }
+    if !(10.0..=60.0).contains(&args.rate) {
+        return Err(usage(format!("--rate {}: 10 to 60", args.rate)));
+    }
+    let duration = match args.frames {
+        Some(_) => None,
+        None => Some(parse_duration(&args.duration)?),
+    };
+    let mut faults = match &args.faults {
+        Some(path) => read_schedule(path)?,
+        None => Vec::new(),
+    };
+    for text in &args.fault {
+        faults.push(Planned::parse(text)?);
+    }
+    faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    if args.lockstep && !faults.is_empty() {
+        return Err(usage("faults need real time: not with --lockstep"));
+    }
+    if args.endpoint.is_some()
+        && let Some(f) =
+            faults.iter().find(|f| matches!(f.kind.place(), Where::Process | Where::Wire))
+    {
+        return Err(usage(format!("{} needs --loopback", f.kind.name())));
+    }
+    let budgets = match args.budgets.clone().or_else(|| find("hil/budgets.toml")) {
+        Some(path) => Budgets::read(&path)?,
+        None => return Err(usage("no hil/budgets.toml: give --budgets")),
+    };
+    let mut sim = args.world.sim()?;
+    sim.rate_hz = args.rate;
+    sim.scene = Some(Arc::new(Scene::build(&sim.map, sim.appearance_seed)));
+    // Planned once: a lap must not begin with planning.
+    sim.route = caril_sim::RouteSpec::Given(sim.route.plan(&sim.map, sim.seed)?);
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        eprintln!("ending the run");
+        asked.store(true, Ordering::Relaxed);
+    })?;
+
+    let mut results: Option<Results> = None;
+    for _ in 0..args.runs.max(1) {
+        let one = run_once(args, &sim, &faults, &budgets, duration, &stop)?;
+        match &mut results {
+            None => results = Some(one),
+            Some(all) => {
+                all.step_hashes.extend(one.step_hashes);
+                all.wrong.extend(one.wrong);
+                all.verdicts.extend(one.verdicts);
+            }
+        }
+    }
+    let Some(mut results) = results else { return Ok(Exit::Failed) };
+    if results.step_hashes.windows(2).any(|pair| pair[0] != pair[1]) {
+        results.wrong.push("the runs' step hashes differ".to_owned());
+    }
+    results.passed = results.wrong.is_empty()
+        && results.verdicts.iter().all(|v| v.passed)
+        && results.incidents.iter().all(|i| i.wrong.is_empty());
+    if let Some(dir) = &args.out {
+        report::write(&results, dir)?;
+    }
+    if args.json {
+        crate::say::json(&results)?;
+    } else {
+        crate::say::text(&report::terminal(&results))?;
+    }
+    if let Some(dir) = &args.out {
+        eprintln!("report: {}", dir.join("report.html").display());
+    }
+    Ok(if results.passed { Exit::Ok } else { Exit::Degraded })
+}
+
+/// `90`, `90s`, `30m`, `1h`.
+fn parse_duration(text: &str) -> anyhow::Result<Duration> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, text.chars().last().unwrap_or('s')),
+        None => (text, 's'),
+    };
+    let factor = match unit {
+        'm' => 60.0,
+        'h' => 3600.0,
+        _ => 1.0,
+    };
+    let seconds = number.parse::<f64>().ok().map(|n| n * factor);
+    match seconds.filter(|s| (1.0..=1e6).contains(s)) {
+        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
+        None => Err(usage(format!("--duration {text}: expected 90, 90s, 30m or 1h"))),
+    }
+}
+
+/// Keys of both ends for one run.
+fn make_keys(folder: &std::path::Path) -> anyhow::Result<(Keyring, (PathBuf, PathBuf))> {
+    let (plant, car) = (folder.join("plant.key"), folder.join("car.key"));
+    let plant_public = SecretKey::generate()?.write(&plant)?;
+    let car_public = SecretKey::generate()?.write(&car)?;
+    Ok((Keyring::read(&plant, &car_public)?, (car, plant_public)))
+}
+
+fn run_once(
+    args: &RunArgs,
+    sim: &SimConfig,
+    faults: &[Planned],
+    budgets: &Budgets,
+    duration: Option<Duration>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Results> {
+    let folder = tempfile::Builder::new().prefix("caril-hil").tempdir()?;
+    let wired =
+        faults.iter().any(|f| f.kind.place() == Where::Wire || f.kind == Kind::WrongVersion);
+    let network = match args.netns.then(Network::make) {
+        None => None,
+        Some(Ok(network)) => Some(network),
+        Some(Err(why)) => return Err(usage(format!("--netns: {why}"))),
+    };
+    let wired = wired && network.is_none();
+    let mut car_keys = None;
+    let (endpoint, keys) = match &args.endpoint {
+        Some(endpoint) => {
+            let keys = match (&args.key, &args.peers) {
+                (Some(key), Some(peers)) => Some(Keyring::read(key, peers)?),
+                _ if args.insecure || stays_here(endpoint)? => None,
+                _ => {
+                    return Err(usage(format!(
+                        "{endpoint} leaves this machine: give --key and --peers (see `caril keys new --help`), or --insecure"
+                    )));
+                }
+            };
+            (endpoint.clone(), keys)
+        }
+        None if args.secured || network.is_some() => {
+            let (plant, car) = make_keys(folder.path())?;
+            car_keys = Some(car);
+            let address = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |n| n.rig);
+            (format!("tcp://{address}:*"), Some(plant))
+        }
+        None if wired => ("tcp://127.0.0.1:*".to_owned(), None),
+        None => (format!("ipc://{}", folder.path().join("plant").display()), None),
+    };
+    let options = ServeOptions {
+        pacing: if args.lockstep { Pacing::Lockstep } else { Pacing::Free },
+        rate_hz: args.rate,
+        keys: keys.clone(),
+        ..ServeOptions::default()
+    };
+    let mut socket = PlantSocket::bind(&endpoint, options)?;
+    let endpoint = socket.endpoint().to_owned();
+    let watched = Arc::new(Mutex::new(Watched::new(args.rate)));
+    let shared = Arc::new(Shared::default());
+    socket.watch({
+        let (watched, shared) = (Arc::clone(&watched), Arc::clone(&shared));
+        Box::new(move |seen| {
+            if seen == Seen::Braked {
+                shared.own_brake.store(true, Ordering::Relaxed);
+            }
+            if let Ok(mut watched) = watched.lock() {
+                watched.see(seen);
+            }
+        })
+    });
+    let mut world: Box<dyn World + Send> = match args.film {
+        Some(pictures) => Box::new(Film::new(sim, pictures, args.frames, Arc::clone(&shared))?),
+        None => Box::new(Course::new(sim.clone(), faults, args.frames, Arc::clone(&shared))?),
+    };
+    let halt = Arc::new(AtomicBool::new(false));
+    let plant = {
+        let halt = Arc::clone(&halt);
+        std::thread::Builder::new()
+            .name("plant".into())
+            .spawn(move || socket.serve(&mut world, &halt))?
+    };
+    let relay = if wired { Some(Relay::start(&endpoint, args.world.seed)?) } else { None };
+    let recipe = match args.endpoint {
+        Some(_) => {
+            eprintln!("waiting for a controller at {endpoint}");
+            None
+        }
+        None => Some(Recipe {
+            caril: find_caril(args.caril.as_deref())?,
+            endpoint: relay.as_ref().map_or_else(|| endpoint.clone(), Relay::endpoint),
+            keys: car_keys.clone(),
+            record: args.record.then(|| args.out.clone().unwrap_or_default().join("drive.mcap")),
+            extra: args.extra.clone(),
+            folder: folder.path().to_owned(),
+            namespace: network.as_ref().map(|n| n.namespace().to_owned()),
+        }),
+    };
+    let staged = Staged {
+        endpoint: &endpoint,
+        faults,
+        relay: relay.as_ref(),
+        network: network.as_ref(),
+        plant_keys: keys.is_some(),
+        car_keys: car_keys.as_ref(),
+        last_act: args.film.is_none() && !args.lockstep && args.endpoint.is_none(),
+        duration,
+    };
+    let mut conductor = Conductor::new(staged, recipe, &shared, &watched);
+    let conducted = conductor.conduct(stop, || plant.is_finished());
+    shared.over.store(true, Ordering::Relaxed);
+    // A plant whose controller is gone stands and waits for the next one: it need not.
+    if conducted.is_err() || !conductor.controller_runs() {
+        halt.store(true, Ordering::Relaxed);
+    }
+    let hash = conductor.finish(&plant);
+    halt.store(true, Ordering::Relaxed);
+    let report = plant.join().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
+    conducted?;
+
+    let tape = shared.tape.lock().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
+    let watched = watched.lock().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
+    let mut figures = Figures::new(&watched, args.rate, args.lockstep);
+    figures.fill(&tape, &conductor.samples, conductor.silenced_at_s);
+    let mut budgets = budgets.clone();
+    if !faults.is_empty() {
+        // What is broken on purpose is judged fault by fault; only what must hold all the same is
+        // judged by the budgets.
+        budgets = Budgets {
+            collisions_max: budgets.collisions_max,
+            memory_growth_mib_max: budgets.memory_growth_mib_max,
+            time_to_safe_stop_s_max: budgets.time_to_safe_stop_s_max,
+            distance_beyond_m_max: budgets.distance_beyond_m_max,
+            ..Budgets::default()
+        };
+    }
+    if args.lockstep {
+        budgets.cpu_share_max = None;
+        budgets.dropped_share_max = None;
+    }
+    let end_s = conductor.silenced_at_s.or(tape.last().map(|t| t.time_s)).unwrap_or(0.0);
+    let incidents = conductor.incidents(&tape, end_s);
+    let wrong = std::mem::take(&mut conductor.wrong);
+    Ok(Results {
+        command_line: std::env::args().collect(),
+        target: args.endpoint.clone().unwrap_or_else(|| "loopback".to_owned()),
+        map: sim.map.name().to_owned(),
+        passed: false,
+        verdicts: budgets.judge(&figures),
+        incidents,
+        wrong,
+        step_hashes: hash.into_iter().collect(),
+        controllers: conductor.started,
+        link: Counts::from(&report),
+        samples: std::mem::take(&mut conductor.samples),
+        age_histogram: watched.histogram(),
+        figures,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_parsed() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("30m", 1800), ("1h", 3600)] {
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for bad in ["", "m", "-1s", "0", "NaN", "1d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}
