@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::args::{ControlArgs, ScenarioArgs};
+use crate::backend;
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
 use crate::scenario::AnyPolicy;
@@ -90,6 +91,8 @@ struct Output<'a> {
     weather: &'a str,
     policy: &'a str,
     backend: String,
+    /// What the backend runs on.
+    device: &'a str,
     record: Option<&'a Path>,
     report: Option<&'a Path>,
     recorder_dropped_steps: u64,
@@ -241,6 +244,7 @@ fn drive<W: World>(
     let trigger = args.trigger.trigger()?;
     let info = world.info().clone();
     let card = policy.card().clone();
+    let device = backend::device_name(args.control.backend)?;
     let (record_path, report_path) = output_paths(args)?;
     let header = RecordingHeader {
         command_line: std::env::args().collect(),
@@ -250,7 +254,8 @@ fn drive<W: World>(
         policy: card.name.clone(),
         card: Some(card.clone()),
         extra: [
-            ("backend".to_owned(), format!("{:?}", args.control.backend).to_lowercase()),
+            ("backend".to_owned(), args.control.backend.name()),
+            ("device".to_owned(), device.clone()),
             ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
             ("link".to_owned(), link_kind(args)?),
         ]
@@ -290,7 +295,8 @@ fn drive<W: World>(
         map: &info.map,
         weather: &info.weather,
         policy: &card.name,
-        backend: format!("{:?}", args.control.backend).to_lowercase(),
+        backend: args.control.backend.name(),
+        device: &device,
         record: record_path.as_deref(),
         report: report_path.as_deref(),
         recorder_dropped_steps: dropped_steps,

@@ -2,7 +2,11 @@
 //! exit code. 0 ok, 1 failed, 2 usage, 3 finished but degraded, 70 a bug in the drive loop.
 
 mod args;
+mod backend;
 mod bench;
+mod bench_dump;
+mod bench_infer;
+mod bench_start;
 #[cfg(feature = "burn")]
 mod bench_train;
 #[cfg(feature = "burn")]
@@ -36,7 +40,7 @@ use exit::Exit;
 
 /// Embedded confidence controller for camera-driven cars.
 #[derive(Debug, Parser)]
-#[command(name = "caril", version, about, long_about = None, arg_required_else_help = true)]
+#[command(name = "caril", version, long_version = backend::VERSION.as_str(), about, long_about = None, arg_required_else_help = true)]
 #[command(
     after_help = "Example:\n  caril drive                # the embedded world, the shipped policy, a report at the end\n  caril drive --weather FoggyNoon --seed 7"
 )]
@@ -84,7 +88,7 @@ enum Command {
     /// Keys of links that leave the machine
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Measure a stage: step, sim, link or train
+    /// Measure a stage: infer, step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }
