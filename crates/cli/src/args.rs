@@ -19,9 +19,9 @@ pub enum BackendArg {
     Int8,
     /// burn-flex, pure Rust
     Flex,
-    /// burn-ndarray (not in this build)
+    /// burn-ndarray, pure Rust, slow (needs the feature `ndarray`)
     Ndarray,
-    /// burn-wgpu (not in this build)
+    /// burn-wgpu: a GPU through Vulkan, Metal or DirectX (needs the feature `wgpu`)
     Wgpu,
 }
 

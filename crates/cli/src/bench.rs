@@ -21,8 +21,12 @@ use crate::{output, scenario};
 /// Measure a stage.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
+    /// The network on one or several backends: how long, and do they say the same?
+    Infer(crate::bench_infer::InferArgs),
     /// Camera frame to command: checks, network, correction, gate
     Step(StepArgs),
+    /// Start of the program to its first command, and memory
+    Start(crate::bench_start::StartArgs),
     /// Drawing the embedded world, without anything else
     Sim(SimArgs),
     /// Frame out, command back, over ZeroMQ
@@ -83,20 +87,26 @@ pub struct LinkArgs {
     json: bool,
 }
 
-/// How long a stage took.
-#[derive(Serialize)]
-pub struct Row {
-    stage: &'static str,
-    n: usize,
-    p50_ms: f64,
-    p90_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-    per_second: f64,
+/// Percentiles of one stage.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Times {
+    /// How often it was measured.
+    pub n: usize,
+    /// Median.
+    pub p50_ms: f64,
+    /// 90th percentile.
+    pub p90_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// Longest.
+    pub max_ms: f64,
+    /// Of these alone, one after the other.
+    pub per_second: f64,
 }
 
-impl Row {
-    fn of(stage: &'static str, mut ns: Vec<u64>) -> Self {
+impl Times {
+    /// From nanoseconds.
+    pub fn of(mut ns: Vec<u64>) -> Self {
         ns.sort_unstable();
         let total: u64 = ns.iter().sum();
         let at = |q: f64| {
@@ -104,7 +114,6 @@ impl Row {
             ns.get((q * last as f64).round() as usize).copied().unwrap_or(0) as f64 * 1e-6
         };
         Self {
-            stage,
             n: ns.len(),
             p50_ms: at(0.5),
             p90_ms: at(0.9),
@@ -115,14 +124,28 @@ impl Row {
     }
 }
 
+/// How long a stage took.
+#[derive(Serialize)]
+pub struct Row {
+    stage: &'static str,
+    #[serde(flatten)]
+    times: Times,
+}
+
+impl Row {
+    fn of(stage: &'static str, ns: Vec<u64>) -> Self {
+        Self { stage, times: Times::of(ns) }
+    }
+}
+
 /// Rows as a table.
 pub fn table(rows: &[Row]) -> String {
     let mut text =
         String::from("stage              n     p50 ms   p90 ms   p99 ms   max ms    per s\n");
-    for r in rows {
+    for Row { stage, times: t } in rows {
         text += &format!(
-            "{:14} {:5}   {:8.4} {:8.4} {:8.4} {:8.4} {:8.0}\n",
-            r.stage, r.n, r.p50_ms, r.p90_ms, r.p99_ms, r.max_ms, r.per_second
+            "{stage:14} {:5}   {:8.4} {:8.4} {:8.4} {:8.4} {:8.0}\n",
+            t.n, t.p50_ms, t.p90_ms, t.p99_ms, t.max_ms, t.per_second
         );
     }
     text
@@ -143,6 +166,8 @@ fn print(rows: &[Row], json: bool) -> anyhow::Result<Exit> {
 /// If what is to be measured cannot be set up.
 pub fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
     match command {
+        BenchCommand::Infer(args) => crate::bench_infer::run(args),
+        BenchCommand::Start(args) => crate::bench_start::run(args),
         BenchCommand::Step(args) => step(args),
         BenchCommand::Sim(args) => sim(args),
         BenchCommand::Link(args) => link(args),

@@ -6,8 +6,9 @@ use caril_core::{CalibrationFacts, PolicyCard};
 use caril_train::{Progress, RISK_BUDGET, WRONG_ABOVE, calibrate_on, load};
 use clap::Args;
 
+use crate::args::BackendArg;
 use crate::exit::Exit;
-use crate::{output, scenario};
+use crate::{backend, output, scenario};
 
 /// Fit temperature, thresholds, variances and conformal intervals of a pack on recordings that it
 /// was not trained on, and write them to its card.
@@ -22,6 +23,9 @@ pub struct CalibrateArgs {
     /// Recordings with pictures and the expert's steer
     #[arg(long, required = true, num_args = 1.., value_name = "F.mcap")]
     data: Vec<PathBuf>,
+    /// What runs the network: that which will drive it
+    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    backend: BackendArg,
     /// Threads; 0 takes all
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -37,6 +41,7 @@ pub struct CalibrateArgs {
 /// was.
 pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let dir = scenario::pack_dir(&args.policy)?;
+    let runner = backend::runner(&dir, args.backend)?;
     let before = caril_pack::load_card(&dir)?.0;
     let (dataset, data_sha256) = load(&args.data, &before, &mut |p| {
         if let Progress::Loaded { path, frames, drives } = p {
@@ -49,8 +54,10 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         data_sha256,
         frames: dataset.len() as u64,
         risk_budget: RISK_BUDGET as f32,
+        backend: args.backend.name(),
     };
-    let card = calibrate_on(&dir, &dataset, facts, args.threads)?;
+    let card = calibrate_on(&dir, &dataset, facts, &runner, args.threads)?;
+    eprintln!("backend {}: {}", args.backend.name(), backend::device_name(args.backend)?);
     say(&dir, &before, &card);
     if args.json {
         output::print_json(&serde_json::json!({

@@ -123,7 +123,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
         priority_limit: limits.0,
         lock_limit_mib: limits.1,
         policy: name,
-        backend: format!("{:?}", args.backend).to_lowercase(),
+        backend: args.backend.name(),
         stages,
         paced,
         verdict,

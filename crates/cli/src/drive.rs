@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::alive::Alive;
 use crate::args::{ControlArgs, ScenarioArgs};
+use crate::backend;
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
 use crate::realtime::RealtimeArgs;
@@ -99,6 +100,8 @@ struct Output<'a> {
     weather: &'a str,
     policy: &'a str,
     backend: String,
+    /// What the backend runs on.
+    device: &'a str,
     record: Option<&'a Path>,
     report: Option<&'a Path>,
     recorder_dropped_steps: u64,
@@ -251,10 +254,11 @@ fn drive<W: World>(
 ) -> anyhow::Result<Exit> {
     let info = world.info().clone();
     let card = policy.card().clone();
+    let device = backend::device_name(args.control.backend)?;
     let (record_path, report_path) = output_paths(args)?;
     let own_folder = args.record.is_none() && args.out.is_none();
     let rotation = record_path.as_deref().and_then(|p| args.trigger.rotation(p, own_folder));
-    let backend = format!("{:?}", args.control.backend).to_lowercase();
+    let backend = args.control.backend.name();
     let view = match args.view.view {
         None => None,
         Some(_) => {
@@ -273,6 +277,7 @@ fn drive<W: World>(
         card: Some(card.clone()),
         extra: [
             ("backend".to_owned(), backend.clone()),
+            ("device".to_owned(), device.clone()),
             ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
             ("link".to_owned(), link_kind(args)?),
         ]
@@ -336,6 +341,7 @@ fn drive<W: World>(
         weather: &info.weather,
         policy: &card.name,
         backend,
+        device: &device,
         record: record_path.as_deref(),
         report: report_path.as_deref(),
         recorder_dropped_steps: dropped_steps,

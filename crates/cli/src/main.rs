@@ -3,7 +3,11 @@
 
 mod alive;
 mod args;
+mod backend;
 mod bench;
+mod bench_dump;
+mod bench_infer;
+mod bench_start;
 #[cfg(feature = "burn")]
 mod bench_train;
 #[cfg(feature = "burn")]
@@ -40,7 +44,7 @@ use exit::Exit;
 
 /// Embedded confidence controller for camera-driven cars.
 #[derive(Debug, Parser)]
-#[command(name = "caril", version, about, long_about = None, arg_required_else_help = true)]
+#[command(name = "caril", version, long_version = backend::VERSION.as_str(), about, long_about = None, arg_required_else_help = true)]
 #[command(
     after_help = "Example:\n  caril drive                # the embedded world, the shipped policy, a report at the end\n  caril drive --weather FoggyNoon --seed 7"
 )]
@@ -90,7 +94,7 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Look at this machine, and say whether it would hold a rate
     Doctor(doctor::DoctorArgs),
-    /// Measure a stage: step, sim, link or train
+    /// Measure a stage: infer, step, sim, link or train
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Pacing, Policy, PolicyCard};
 use caril_eval::suite::Suite;
-use caril_infer::{CpuPolicy, Options};
 use caril_road::RoadMap;
 use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 
 use crate::args::{BackendArg, ScenarioArgs};
+use crate::backend;
 use crate::exit::usage;
 
 /// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, where
@@ -142,45 +142,7 @@ pub type AnyPolicy = Box<dyn Policy>;
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
 pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
-    open_policy(&pack_dir(name)?, backend, |_| {})
-}
-
-/// Loads a pack with a changed card: another calibration or camera.
-///
-/// # Errors
-/// As [`load_policy`].
-pub fn open_policy(
-    dir: &Path,
-    backend: BackendArg,
-    change: impl FnOnce(&mut PolicyCard),
-) -> anyhow::Result<AnyPolicy> {
-    match backend {
-        BackendArg::Cpu => Ok(Box::new(CpuPolicy::load_with(dir, Options::default(), change)?)),
-        BackendArg::Int8 => Ok(Box::new(crate::quantize::load(dir, change)?)),
-        #[cfg(feature = "burn")]
-        other => burn_policy(dir, other, change),
-        #[cfg(not(feature = "burn"))]
-        _ => Err(usage("this build leaves Burn out: it has --backend cpu and int8")),
-    }
-}
-
-#[cfg(feature = "burn")]
-fn burn_policy(
-    dir: &Path,
-    backend: BackendArg,
-    change: impl FnOnce(&mut PolicyCard),
-) -> anyhow::Result<AnyPolicy> {
-    use caril_policy::{Backend, BurnPolicy, Pack};
-    let backend = match backend {
-        BackendArg::Cpu | BackendArg::Int8 => Backend::Cpu,
-        BackendArg::Flex => Backend::Flex,
-        BackendArg::Ndarray => Backend::Ndarray,
-        BackendArg::Wgpu => Backend::Wgpu,
-    };
-    let device = backend.device()?;
-    let mut pack = Pack::load(dir, &device)?;
-    change(&mut pack.card);
-    Ok(Box::new(BurnPolicy::new(pack, device)))
+    backend::open(&pack_dir(name)?, backend, |_| {})
 }
 
 /// Folders of all packs in `weights/`.

@@ -136,6 +136,14 @@ pub struct CalibrationFacts {
     /// Share of frames that may be wrong (steer more than 0.1 off, normalised) without being
     /// corrected.
     pub risk_budget: f32,
+    /// What ran the network, by its name on the command line; packs that do not say were
+    /// calibrated on `flex`.
+    #[serde(default = "earlier_backend")]
+    pub backend: String,
+}
+
+fn earlier_backend() -> String {
+    "flex".into()
 }
 
 /// Where the weights come from.

@@ -93,9 +93,19 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A backend that this build does not have.
-    #[error("backend {name} is not compiled in: this build has cpu and flex")]
+    #[error("backend {name} is not compiled in: of Burn's this build has {known}")]
     Backend {
         /// Which.
         name: &'static str,
+        /// Those that are.
+        known: String,
+    },
+    /// There is no device that the backend could run on, or it failed.
+    #[error("backend {name} has no device that works: {message}")]
+    Device {
+        /// Which backend.
+        name: &'static str,
+        /// Why.
+        message: String,
     },
 }

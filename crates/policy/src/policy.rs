@@ -59,11 +59,12 @@ impl BurnPolicy {
             speed: Tensor::from_data([[speed]], &self.device),
             branch: Tensor::from_data([one_hot], &self.device),
         });
-        let regression = output.regression.into_data().try_to_vec::<f32>().ok()?;
-        let logits = output.logits.into_data().try_to_vec::<f32>().ok()?;
-        match regression.as_slice() {
-            [regression] => Some((*regression, softmax(logits.try_into().ok()?))),
-            _ => None,
+        // One tensor: a GPU is waited for once.
+        let output = Tensor::cat(vec![output.regression, output.logits], 1);
+        let values = output.try_into_data().ok()?.try_into_vec::<f32>().ok()?;
+        match values.as_slice() {
+            [regression, logits @ ..] => Some((*regression, softmax(logits.try_into().ok()?))),
+            [] => None,
         }
     }
 }

@@ -55,8 +55,20 @@ pub struct Quality {
     pub accuracy_within_one: f32,
 }
 
-/// Predicts every sample, in order; the work is shared among the pools.
+/// Predicts every sample on flex, in order; the work is shared among the pools.
 pub fn predict(
+    net: &Net,
+    samples: &[&Sample],
+    input: &caril_core::InputSpec,
+    speed_scale_mps: f32,
+    pools: &[ThreadPool],
+) -> Vec<Predicted> {
+    predict_on(&Device::flex(), net, samples, input, speed_scale_mps, pools)
+}
+
+/// [`predict`] with a network that is on `device`.
+pub fn predict_on(
+    device: &Device,
     net: &Net,
     samples: &[&Sample],
     input: &caril_core::InputSpec,
@@ -74,7 +86,7 @@ pub fn predict(
                 *part = pool.install(|| {
                     samples
                         .chunks(CHUNK)
-                        .flat_map(|c| predict_chunk(&net, c, input, speed_scale_mps))
+                        .flat_map(|c| predict_chunk(device, &net, c, input, speed_scale_mps))
                         .collect()
                 });
             });
@@ -84,6 +96,7 @@ pub fn predict(
 }
 
 fn predict_chunk(
+    device: &Device,
     net: &Net,
     samples: &[&Sample],
     input: &caril_core::InputSpec,
@@ -91,7 +104,7 @@ fn predict_chunk(
 ) -> Vec<Predicted> {
     let mut batch = Batch::new(*input);
     samples.iter().for_each(|s| batch.push(s, speed_scale_mps));
-    let out = net.forward(batch.to_net_input(&Device::flex()));
+    let out = net.forward(batch.to_net_input(device));
     let values = |t: Tensor<2>| t.into_data().try_into_vec::<f32>().unwrap_or_default();
     let (regression, logits) = (values(out.regression), values(out.logits));
     let (rows, _) = logits.as_chunks::<BIN_COUNT>();

@@ -55,17 +55,18 @@ impl Reference {
 }
 
 /// What the network's last hidden layer before the heads makes of every sample, scaled to length
-/// one, in order.
+/// one, in order. `net` is on `device`.
 pub fn features(
     net: &Net,
     samples: &[&Sample],
     input: &InputSpec,
     speed_scale_mps: f32,
+    device: &Device,
 ) -> Vec<Vec<f32>> {
     let batch = |samples: &[&Sample]| {
         let mut batch = Batch::new(*input);
         samples.iter().for_each(|s| batch.push(s, speed_scale_mps));
-        let out = net.features(batch.to_net_input(&Device::flex()));
+        let out = net.features(batch.to_net_input(device));
         let [_, length] = out.dims();
         let values = out.into_data().try_into_vec::<f32>().unwrap_or_default();
         values.chunks_exact(length.max(1)).map(unit).collect::<Vec<_>>()

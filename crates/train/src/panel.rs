@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::prelude::Device;
 use caril_core::{Image, PolicyCard};
 use caril_policy::{Pack, Preprocessor};
 use caril_record::{EncodedImage, Recording};
@@ -12,7 +11,8 @@ use rayon::prelude::*;
 
 use crate::load::{DRIVE_GAP_NS, sha256};
 use crate::novelty::{Reference, features};
-use crate::{Predicted, Sample, TrainError, predict, worker_pools};
+use crate::runner::Runner;
+use crate::{Predicted, Sample, TrainError, worker_pools};
 
 /// Frames decoded together: whole batches of every thread, and little memory.
 const CHUNK: usize = 128;
@@ -80,9 +80,15 @@ pub struct Watched {
     pub left_out: LeftOut,
 }
 
+/// A pack and what runs it.
+struct Seat {
+    pack: Pack,
+    runner: Runner,
+}
+
 /// Packs that look at the same frames.
 pub struct Panel {
-    packs: Vec<Pack>,
+    seats: Vec<Seat>,
     pools: Vec<ThreadPool>,
     any_camera: bool,
     /// Of every pack, or none at all.
@@ -98,20 +104,27 @@ struct Raw {
 }
 
 impl Panel {
-    /// Loads packs. `any_camera` accepts recordings of another camera than a pack's; `threads` 0
-    /// takes all.
+    /// Loads packs, each with what runs it. `any_camera` accepts recordings of another camera than
+    /// a pack's; `threads` 0 takes all.
     ///
     /// # Errors
     /// [`TrainError::Pack`] if a pack does not load.
-    pub fn load(dirs: &[PathBuf], threads: usize, any_camera: bool) -> Result<Self, TrainError> {
-        let load = |dir: &PathBuf| Ok(Pack::load(dir, &Device::flex())?);
-        let packs = dirs.iter().map(load).collect::<Result<_, TrainError>>()?;
-        Ok(Self { packs, pools: worker_pools(threads)?, any_camera, references: Vec::new() })
+    pub fn load(
+        packs: Vec<(PathBuf, Runner)>,
+        threads: usize,
+        any_camera: bool,
+    ) -> Result<Self, TrainError> {
+        let load = |(dir, runner): (PathBuf, Runner)| {
+            Ok(Seat { pack: Pack::load(&dir, &runner.device())?, runner })
+        };
+        let seats = packs.into_iter().map(load).collect::<Result<_, TrainError>>()?;
+        let pools = worker_pools(threads)?;
+        Ok(Self { seats, pools, any_camera, references: Vec::new() })
     }
 
     /// The packs' cards, in order.
     pub fn cards(&self) -> impl Iterator<Item = &PolicyCard> {
-        self.packs.iter().map(|p| &p.card)
+        self.seats.iter().map(|s| &s.pack.card)
     }
 
     /// Takes recordings of what the packs were trained on as what is known to them: from now on
@@ -125,18 +138,18 @@ impl Panel {
         progress: &mut dyn FnMut(usize),
     ) -> Result<usize, TrainError> {
         self.references.clear();
-        let mut seen: Vec<Vec<Vec<f32>>> = vec![Vec::new(); self.packs.len()];
+        let mut seen: Vec<Vec<Vec<f32>>> = vec![Vec::new(); self.seats.len()];
         let mut frames = 0;
         for path in paths {
             let before = frames;
             self.walk(path, &mut |panel, chunk, preprocessors, watched| {
                 let decoded = decode(chunk, watched);
                 frames += decoded.len();
-                for ((pack, preprocessor), rows) in
-                    panel.packs.iter().zip(preprocessors).zip(&mut seen)
+                for ((seat, preprocessor), rows) in
+                    panel.seats.iter().zip(preprocessors).zip(&mut seen)
                 {
-                    let samples = samples(&pack.card, preprocessor, &decoded);
-                    rows.extend(panel.features(pack, &samples));
+                    let samples = samples(&seat.pack.card, preprocessor, &decoded);
+                    rows.extend(seat.features(&samples));
                 }
                 progress(frames);
             })?;
@@ -192,7 +205,7 @@ impl Panel {
             size: (camera.width, camera.height),
             drives: 0,
             frames: Vec::new(),
-            said: vec![Vec::new(); self.packs.len()],
+            said: vec![Vec::new(); self.seats.len()],
             left_out: LeftOut::default(),
         };
         let (mut chunk, mut last_time_ns, mut last_id) = (Vec::with_capacity(CHUNK), None, None);
@@ -236,19 +249,19 @@ impl Panel {
     fn look(&self, chunk: Vec<Raw>, preprocessors: &[Preprocessor], watched: &mut Watched) {
         let decoded = decode(chunk, watched);
         watched.frames.extend(decoded.iter().map(|(raw, _)| raw.mark));
-        for (i, (pack, preprocessor)) in self.packs.iter().zip(preprocessors).enumerate() {
-            let card = &pack.card;
+        for (i, (seat, preprocessor)) in self.seats.iter().zip(preprocessors).enumerate() {
+            let card = &seat.pack.card;
             let as_is = samples(card, preprocessor, &decoded);
             let mirrored: Vec<Sample> =
                 as_is.par_iter().map(|s| s.mirrored(card.input.width as usize)).collect();
             let scale = card.inputs.speed_scale_mps.unwrap_or(1.0);
             let predict = |samples: &[Sample]| {
                 let samples: Vec<&Sample> = samples.iter().collect();
-                predict(&pack.net, &samples, &card.input, scale, &self.pools)
+                seat.runner.predict(&seat.pack.net, &samples, &card.input, scale, &self.pools)
             };
             let novelty = match self.references.get(i) {
                 Some(reference) => {
-                    let distances = reference.distances(&self.features(pack, &as_is));
+                    let distances = reference.distances(&seat.features(&as_is));
                     distances.into_iter().map(Some).collect()
                 }
                 None => vec![None; as_is.len()],
@@ -260,12 +273,15 @@ impl Panel {
             }
         }
     }
+}
 
-    /// The pack's features of the samples, in order.
-    fn features(&self, pack: &Pack, samples: &[Sample]) -> Vec<Vec<f32>> {
-        let scale = pack.card.inputs.speed_scale_mps.unwrap_or(1.0);
+impl Seat {
+    /// The pack's features of the samples, in order. Burn's, also where something else predicts.
+    fn features(&self, samples: &[Sample]) -> Vec<Vec<f32>> {
+        let Pack { card, net } = &self.pack;
+        let scale = card.inputs.speed_scale_mps.unwrap_or(1.0);
         let samples: Vec<&Sample> = samples.iter().collect();
-        features(&pack.net, &samples, &pack.card.input, scale)
+        features(net, &samples, &card.input, scale, &self.runner.device())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::TrainError;
 use crate::evaluate::{Predicted, Quality, predict, quality};
 use crate::learner::{fit, worker_pools};
 use crate::options::{Progress, TrainOptions, TrainSummary};
+use crate::runner::Runner;
 
 /// The card that training with these options starts from: of the pack to go on from, or a new
 /// one. It says how a data set's pictures have to be made.
@@ -113,7 +114,7 @@ pub fn evaluate_pack(dir: &Path, dataset: &Dataset, threads: usize) -> Result<Qu
 }
 
 /// Calibrates a pack on drives that it was not trained on and writes its card again. `facts` says
-/// which drives (its number of frames is filled in).
+/// which drives (its number of frames is filled in) and what `runner` is called.
 ///
 /// # Errors
 /// As [`predict_pack`], and [`TrainError::Option`] if there are fewer than
@@ -122,17 +123,19 @@ pub fn calibrate_on(
     dir: &Path,
     dataset: &Dataset,
     mut facts: CalibrationFacts,
+    runner: &Runner,
     threads: usize,
 ) -> Result<PolicyCard, TrainError> {
     const EXPECTED: &str = "recordings with at least 50 frames and finite predictions";
     debug_assert_eq!(CALIBRATION_FRAMES_MIN, 50);
-    let Pack { mut card, net } = Pack::load(dir, &Device::flex())?;
+    let Pack { mut card, net } = Pack::load(dir, &runner.device())?;
     let clean: Vec<&Sample> = dataset.drives.iter().flat_map(|d| &d.samples).collect();
     let distances_m = ground_distances(&card.camera, &dataset.input);
     let hidden = hidden_samples(&clean, dataset.input.width as usize, &distances_m);
     let hidden: Vec<&Sample> = hidden.iter().collect();
     let (scale, pools) = (card.inputs.speed_scale_mps.unwrap_or(1.0), worker_pools(threads)?);
-    let predict = |samples: &[&Sample]| predict(&net, samples, &dataset.input, scale, &pools);
+    let predict =
+        |samples: &[&Sample]| runner.predict(&net, samples, &dataset.input, scale, &pools);
     let fitted = calibrate_predictions(&predict(&clean), &predict(&hidden))
         .ok_or(TrainError::Option { option: "data", expected: EXPECTED })?;
     card.calibration = fitted.calibration;

@@ -6,6 +6,9 @@
 //! * `serve DIR FILE THREADS ISA` – per line `N` on stdin: N predictions, their nanoseconds on one
 //!   line of stdout; per line `out`: regression and probabilities of every image, one line each.
 //! * `serve8 DIR FILE THREADS ISA` – the same with int8, calibrated on the images of FILE.
+//! * `check ARCHITECTURE WIDTH HEIGHT FRAMES` – every kernel of this machine on one and two threads,
+//!   f32 and int8, on random weights: the same bits everywhere they should be. For Miri and the
+//!   sanitizers (CONTRIBUTING.md).
 //! * `profile8`, `profile DIR FILE ISA [GFLOPS]` – where the time goes, and at what share of the peak.
 
 use std::collections::BTreeMap;
@@ -14,7 +17,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use caril_core::{Architecture, CameraSpec, CounterRng, Frame, Policy as _};
+use caril_core::{Architecture, CameraSpec, CounterRng, Frame, InputSpec, Policy as _, Prediction};
 use caril_infer::{CpuPolicy, Isa, Options, export_onnx, invent_pack};
 
 /// Speed and branch of every frame; compare.py uses the same.
@@ -52,6 +55,12 @@ fn main() -> anyhow::Result<()> {
             let options = Options { threads: 1, isa: by_name(isa)? };
             profile(CpuPolicy::load(dir.as_ref(), options)?, file, Some(peak.parse()?))?;
         }
+        ["check", name, width, height, frames] => {
+            let architecture = Architecture::from_name(name).context("no such architecture")?;
+            let (width, height) = (width.parse()?, height.parse()?);
+            let input = InputSpec { width, height, ..architecture.default_input() };
+            check(architecture, input, frames.parse()?)?;
+        }
         _ => bail!("see the beginning of src/main.rs"),
     }
     Ok(())
@@ -62,6 +71,50 @@ fn by_name(name: &str) -> anyhow::Result<Isa> {
         return Ok(Isa::best());
     }
     Isa::ALL.into_iter().find(|isa| isa.name() == name).context("no such instruction set")
+}
+
+/// Runs everything that there is to run on a small network.
+fn check(architecture: Architecture, input: InputSpec, frames: u64) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("caril-check-{}", std::process::id()));
+    // A camera of the network's size: the resize is safe code and tested elsewhere.
+    let camera = CameraSpec { width: input.width, height: input.height, ..CameraSpec::PAPER };
+    invent_pack(&folder, architecture, &camera, input, 1)?;
+    let image = |seed: u64| -> Vec<f32> {
+        let mut rng = CounterRng::new(3, seed);
+        (0..3 * input.width * input.height).map(|_| rng.range(-1.0, 1.0) as f32).collect()
+    };
+    let images: Vec<Vec<f32>> = (0..frames).map(image).collect();
+    let bits = |p: Prediction| -> Vec<u32> {
+        p.probs().iter().chain([&p.regression()]).map(|v| v.to_bits()).collect()
+    };
+    let run = |policy: &mut CpuPolicy| -> anyhow::Result<Vec<Vec<u32>>> {
+        let one = |image: &Vec<f32>| match policy.infer_tensor(image, SPEED, BRANCH) {
+            Ok(p) => Ok(bits(p)),
+            Err(fault) => bail!("{fault:?}"),
+        };
+        images.iter().map(one).collect()
+    };
+    let mut ranges: Vec<[f32; 2]> = Vec::new();
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        let one = Options { threads: 1, isa };
+        let mut floats = CpuPolicy::load(&folder, one)?;
+        let want = run(&mut floats)?;
+        floats.widen(BRANCH, &mut ranges);
+        let bytes = CpuPolicy::load_int8(&folder, one, ranges.clone(), |_| {});
+        let want8 = run(&mut bytes?)?;
+        let two = Options { threads: 2, isa };
+        if run(&mut CpuPolicy::load(&folder, two)?)? != want
+            || run(&mut CpuPolicy::load_int8(&folder, two, ranges.clone(), |_| {})?)? != want8
+        {
+            bail!("{}: other bits on two threads", isa.name());
+        }
+        println!(
+            "{} {}: {frames} frames, f32 and int8, 1 and 2 threads",
+            architecture.name(),
+            isa.name()
+        );
+    }
+    Ok(std::fs::remove_dir_all(&folder)?)
 }
 
 /// Something like a road: a gradient with edges, and noise.

@@ -13,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::args::BackendArg;
+use crate::backend;
 use crate::exit::{Exit, usage};
 use crate::output;
 use crate::scenario::{self, AnyPolicy};
@@ -48,6 +49,8 @@ pub struct FlipsArgs {
 pub struct Figures {
     /// Name of the backend.
     pub backend: String,
+    /// What it runs on.
+    device: String,
     /// Frames on which it failed and the reference did not, or the other way round.
     faults: usize,
     /// Another class is the most probable.
@@ -165,7 +168,7 @@ fn watch(
     let camera = recording.header().plant.camera;
     if runners.is_empty() {
         for backend in backends {
-            let policy = scenario::open_policy(dir, *backend, |card| card.camera = camera)?;
+            let policy = backend::open(dir, *backend, |card| card.camera = camera)?;
             let (state, decided) = (CorrectionState::default(), Vec::new());
             runners.push(Runner { backend: *backend, policy, state, decided });
         }
@@ -204,7 +207,8 @@ fn figures(
     experts: &[Option<f32>],
 ) -> anyhow::Result<Figures> {
     let mut f = Figures {
-        backend: format!("{:?}", runner.backend).to_lowercase(),
+        backend: runner.backend.name(),
+        device: backend::device_name(runner.backend)?,
         faults: 0,
         class_flips: 0,
         regime_flips: 0,

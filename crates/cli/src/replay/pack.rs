@@ -40,7 +40,7 @@ pub fn open(
             (find(header, card)?, Some(card.clone()))
         }
     };
-    scenario::open_policy(&dir, backend, |card| {
+    crate::backend::open(&dir, backend, |card| {
         if let Some(own) = own {
             *card = own;
         }

@@ -17,8 +17,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::args::BackendArg;
 use crate::exit::{Exit, usage};
-use crate::{output, scenario};
+use crate::{backend, output, scenario};
 use measure::{Figures, figures, shift};
 use row::{CONTROLLER, PLAIN, Row, SIGNAL_NAMES, SIGNALS, rows};
 
@@ -57,6 +58,9 @@ pub struct FramesArgs {
     /// Seed of the paper's correction
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What runs the networks
+    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    backend: BackendArg,
     /// Threads; 0 takes all
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -135,7 +139,11 @@ pub fn run(args: &FramesArgs) -> anyhow::Result<Exit> {
     }
     let dirs: Vec<PathBuf> =
         args.policy.iter().map(|p| scenario::pack_dir(p)).collect::<anyhow::Result<_>>()?;
-    let mut panel = Panel::load(&dirs, args.threads, args.any_camera)?;
+    let packs = dirs
+        .iter()
+        .map(|dir| Ok((dir.clone(), backend::runner(dir, args.backend)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let mut panel = Panel::load(packs, args.threads, args.any_camera)?;
     if !args.reference.is_empty() {
         let bar = output::progress(0, "reference {human_pos} frames {elapsed}");
         let frames = panel.refer_to(&args.reference, &mut |n| bar.set_position(n as u64))?;
@@ -171,6 +179,8 @@ pub fn run(args: &FramesArgs) -> anyhow::Result<Exit> {
     let mut json = found.to_json();
     if let Value::Object(fields) = &mut json {
         let report = args.out.as_ref().map(|dir| dir.join("report.html"));
+        fields.insert("backend".into(), json!(args.backend.name()));
+        fields.insert("device".into(), json!(backend::device_name(args.backend)?));
         fields.insert("report".into(), json!(report));
         fields.insert("predictions".into(), json!(args.predictions));
     }
