@@ -109,6 +109,8 @@ struct Output<'a> {
     /// Of an event recorder: clips kept, and steps of which nothing was.
     clips: u64,
     left_out_steps: u64,
+    /// Files of the recording, those that made room for others included.
+    parts: u64,
     /// What --realtime set and what it could not.
     realtime: Option<String>,
 }
@@ -333,7 +335,7 @@ fn drive<W: World>(
     drop((view, alive));
     let recorded = recorder.map(Recorder::finish);
     let end = driven?;
-    let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, .. } =
+    let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, parts, .. } =
         recorded.clone().unwrap_or_default();
     let out = Output {
         summary: &end.summary,
@@ -348,6 +350,7 @@ fn drive<W: World>(
         recorder_dropped_images: dropped_images,
         clips,
         left_out_steps,
+        parts,
         realtime: realtime.asked().then(|| realtime.text()),
     };
     if let Some(path) = &report_path {

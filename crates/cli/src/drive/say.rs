@@ -73,7 +73,8 @@ pub(super) fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         eprintln!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
     }
     if let Some(path) = out.record {
-        eprintln!("recording: {}", path.display());
+        let parts = if out.parts > 1 { ", and parts that follow" } else { "" };
+        eprintln!("recording: {}{parts}", path.display());
     }
     if let Some(path) = out.report {
         eprintln!("report:    {}", path.display());

@@ -30,7 +30,7 @@ pub fn run(run: &Run) {
     };
     note(c.before, "frames before the first asked for");
     note(c.no_frames, "steps without a frame");
-    note(c.left_out, "steps that the event recorder had left out");
+    note(c.left_out, "steps of the drive that are not in this file");
     note(c.unreadable, "steps that cannot be read");
     note(c.dropped, "steps that the recorder had dropped");
     note(c.approximate, "frames of a recorder that did not write down all that a step looks at");
