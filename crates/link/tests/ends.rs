@@ -163,7 +163,7 @@ fn a_controller_that_comes_while_another_leaves_gets_its_place() {
     let second = std::thread::spawn(move || {
         RemoteWorld::connect(&there, ConnectOptions::default()).map(|world| world.session())
     });
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     drop(first);
     assert_eq!(second.join().unwrap().ok(), Some(2), "not turned away for good");
     plant.finish();
