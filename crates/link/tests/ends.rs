@@ -144,7 +144,29 @@ fn second_controller_is_refused_and_a_later_one_welcome() {
     assert!(frame.id.0 > 5 && frame.ego.speed_mps < 0.1, "it stands: {}", frame.ego.speed_mps);
     drop(later);
     let (report, _) = plant.finish();
-    assert_eq!((report.stats.refused, report.stats.sessions), (1, 2));
+    // It asks for a while before it believes that there is no place.
+    assert!(report.stats.refused >= 1, "{:?}", report.stats);
+    assert_eq!(report.stats.sessions, 2);
+}
+
+#[test]
+fn a_controller_that_comes_while_another_leaves_gets_its_place() {
+    let (_dir, endpoint) = ipc();
+    let plant = start(Scripted::new(u64::MAX, camera(32)), &endpoint, ServeOptions::default());
+    let mut first = connect(&plant.endpoint);
+    let mut frame = Frame::for_camera(&first.info().camera);
+    for _ in 0..5 {
+        assert_eq!(first.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
+        first.actuate(&gas(&frame)).unwrap();
+    }
+    let there = plant.endpoint.clone();
+    let second = std::thread::spawn(move || {
+        RemoteWorld::connect(&there, ConnectOptions::default()).map(|world| world.session())
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    drop(first);
+    assert_eq!(second.join().unwrap().ok(), Some(2), "not turned away for good");
+    plant.finish();
 }
 
 #[test]

@@ -76,7 +76,8 @@ pub enum Kind {
     NetJitter,
     /// Nothing passes, in neither direction.
     NetPartition,
-    /// The connection breaks.
+    /// The connection breaks. The plant brakes; a controller that is quickly back takes over a car
+    /// that still rolls.
     NetCut,
     /// Up to half of all packets are lost (with --netns).
     NetLoss,
@@ -155,7 +156,7 @@ impl Kind {
             Self::NetDelay => ("net_delay", Wire, Slow, 2.0),
             Self::NetJitter => ("net_jitter", Wire, NoStop, 2.0),
             Self::NetPartition => ("net_partition", Wire, Stop, 1.0),
-            Self::NetCut => ("net_cut", Wire, Stop, 0.0),
+            Self::NetCut => ("net_cut", Wire, Slow, 0.0),
             Self::NetLoss => ("net_loss", Wire, NoStop, 2.0),
             Self::ControllerStopped => ("controller_stopped", Process, Stop, 1.0),
             Self::ControllerKilled => ("controller_killed", Process, Stop, 1.0),

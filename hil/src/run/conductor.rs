@@ -188,6 +188,8 @@ impl<'a> Conductor<'a> {
                 self.start_controller()
             }
             Some(_) => Ok(()),
+            // It was told that the episode is over; so will be whoever serves it.
+            None if self.knows_the_end() => Ok(()),
             None => {
                 let words = self.last_words();
                 match self.going.last().map(|g| g.index).or(self.next.checked_sub(1)) {
@@ -200,9 +202,19 @@ impl<'a> Conductor<'a> {
         }
     }
 
+    fn knows_the_end(&self) -> bool {
+        let end = self.controller.as_ref().and_then(Controller::summary);
+        end.is_some_and(|summary| !summary["end"].is_null())
+    }
+
     fn last_words(&self) -> String {
         let said = self.controller.as_ref().map(Controller::said).unwrap_or_default();
-        said.lines().last().unwrap_or("nothing was said").to_owned()
+        let end = self.controller.as_ref().and_then(Controller::summary);
+        match (said.lines().last(), end) {
+            (Some(line), _) => line.to_owned(),
+            (None, Some(end)) if end["end"].is_null() => "it lost its plant".to_owned(),
+            _ => "nothing was said".to_owned(),
+        }
     }
 
     fn faults(&mut self, now_s: f64) -> anyhow::Result<()> {

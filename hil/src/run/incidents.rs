@@ -58,6 +58,7 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
     let window = tape.get(begin..end).unwrap_or_default();
     let after = |found: Option<&Tick>| found.map(|t| t.time_s - planned.at_s);
     let first = |hit: &dyn Fn(&Tick) -> bool| window.iter().find(|t| hit(t));
+    let noticed = first(&|t| t.own || t.mode >= DEGRADED);
     let stood = first(&|t| t.speed_mps < STANDING_MPS);
     let over_s = planned.at_s + planned.lasts_s;
     let start = window.first().copied();
@@ -68,12 +69,15 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
         severity: planned.severity,
         expected: planned.kind.expect(),
         from_mps: start.map_or(0.0, |t| f64::from(t.speed_mps)),
-        noticed_s: after(first(&|t| t.own || t.mode >= DEGRADED)),
+        noticed_s: after(noticed),
         stop_began_s: after(first(&|t| t.own || t.mode >= SAFE_STOP)),
         stood_s: after(stood),
         stood_m: stood.zip(start).map(|(s, from)| s.driven_m - from.driven_m),
         drove_on_s: after(first(&|t| {
-            t.time_s > over_s && t.mode == 0 && !t.own && t.speed_mps > 1.0
+            noticed.is_some_and(|n| t.time_s > n.time_s.max(over_s))
+                && t.mode == 0
+                && !t.own
+                && t.speed_mps > 1.0
         })),
         deviation_max_m: window.iter().map(|t| f64::from(t.deviation_m.abs())).fold(0.0, f64::max),
         notes: Vec::new(),
@@ -104,6 +108,7 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
     }
     if let Some(last) = window.last()
         && last.time_s > over_s + 12.0
+        && incident.noticed_s.is_some()
         && incident.drove_on_s.is_none()
     {
         wrong.push("the car did not drive on afterwards".to_owned());

@@ -394,7 +394,14 @@ fn run_once(
     let mut figures = Figures::new(&watched, args.rate, args.lockstep);
     figures.fill(&tape, &conductor.samples, conductor.silenced_at_s);
     let mut budgets = budgets.clone();
-    if !faults.is_empty() {
+    if args.lockstep {
+        // Nothing is in real time: the controller sets the pace.
+        budgets = Budgets {
+            collisions_max: budgets.collisions_max,
+            memory_growth_mib_max: budgets.memory_growth_mib_max,
+            ..Budgets::default()
+        };
+    } else if !faults.is_empty() {
         // What is broken on purpose is judged fault by fault; only what must hold all the same is
         // judged by the budgets.
         budgets = Budgets {
@@ -404,10 +411,6 @@ fn run_once(
             distance_beyond_m_max: budgets.distance_beyond_m_max,
             ..Budgets::default()
         };
-    }
-    if args.lockstep {
-        budgets.cpu_share_max = None;
-        budgets.dropped_share_max = None;
     }
     let end_s = conductor.silenced_at_s.or(tape.last().map(|t| t.time_s)).unwrap_or(0.0);
     let incidents = conductor.incidents(&tape, end_s);

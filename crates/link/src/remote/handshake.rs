@@ -48,7 +48,8 @@ pub(super) fn shake_hands(
     let mut up = transport(endpoint)? == Transport::Inproc;
     let mut met = up;
     let keys = options.keys.as_ref();
-    let mut talk = Talk { socket, keys, hello, said: false, knocked: None, channel: None };
+    let mut talk =
+        Talk { socket, keys, hello, said: false, not_before: None, knocked: None, channel: None };
     let mut reply = Packet::default();
     loop {
         if options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
@@ -86,8 +87,10 @@ pub(super) fn shake_hands(
                 break;
             }
             met = true;
-            if let Some(done) = talk.hear(&mut reply).and_then(|reply| judge_reply(reply, endpoint))
-            {
+            let Some(reply) = talk.hear(&mut reply) else { continue };
+            if is_busy(reply) && start.elapsed() < BUSY_PATIENCE {
+                talk.ask_again();
+            } else if let Some(done) = judge_reply(reply, endpoint) {
                 return done.map(|welcome| (welcome, talk.channel));
             }
         }
@@ -98,12 +101,20 @@ pub(super) fn shake_hands(
 /// a second.
 const KNOCK_AGAIN: Duration = Duration::from_millis(500);
 
+/// A plant may not know yet that its last controller is gone (it asks at most ten times a second,
+/// and a killed one said no Bye): a controller that is started in its place asks again for so long.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+/// So often.
+const ASK_AGAIN: Duration = Duration::from_millis(150);
+
 /// What was said to a plant so far.
 struct Talk<'a> {
     socket: &'a zmq::Socket,
     keys: Option<&'a Keyring>,
     hello: Vec<u8>,
     said: bool,
+    /// The Hello is not said again before.
+    not_before: Option<Instant>,
     knocked: Option<(Initiator, Instant)>,
     channel: Option<Channel>,
 }
@@ -112,6 +123,12 @@ impl Talk<'_> {
     /// The line broke: what was said to a plant that went away is lost with it.
     fn begin_anew(&mut self) {
         (self.said, self.knocked, self.channel) = (false, None, None);
+    }
+
+    /// The plant was busy: the same once more, in a while.
+    fn ask_again(&mut self) {
+        self.said = false;
+        self.not_before = Some(Instant::now() + ASK_AGAIN);
     }
 
     /// Says what comes next: with keys first the secured handshake, then the Hello.
@@ -125,7 +142,7 @@ impl Talk<'_> {
                     self.knocked = sent.then(|| (initiator, Instant::now()));
                 }
             }
-            None if !self.said => {
+            None if !self.said && self.not_before.is_none_or(|t| Instant::now() >= t) => {
                 self.said = send(self.socket, &mut self.channel, &self.hello).is_some();
             }
             None => {}
@@ -142,6 +159,12 @@ impl Talk<'_> {
         self.channel = initiator.finish(&reply.message);
         None
     }
+}
+
+/// Whether the plant says that another controller drives.
+fn is_busy(reply: &[u8]) -> bool {
+    let Ok((_, Message::Refuse(body))) = codec::decode(reply) else { return false };
+    Refuse::from_body(body).is_ok_and(|refuse| refuse.code == RefuseCode::Busy)
 }
 
 /// What a plant's answer to Hello means; `None` if it is no answer.
