@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use caril_core::{Frame, Policy as _, PolicyCard};
+use caril_core::{Frame, Policy as _, PolicyCard, Prediction};
 use caril_infer::{CpuPolicy, Options};
 use caril_record::Recording;
 use clap::Args;
@@ -14,11 +14,16 @@ use crate::eval::flips;
 use crate::exit::{Exit, usage};
 use crate::{output, scenario};
 
+/// The reference first.
+const BACKENDS: [BackendArg; 2] = [BackendArg::Cpu, BackendArg::Int8];
+/// Frames that layers are tried alone on.
+const TRIED: usize = 32;
+
 /// The file in a pack that `--backend int8` needs.
 const FILE: &str = "int8.json";
 
 /// Measure on recordings what a pack's layers read, so that `--backend int8` can run it. Accepted
-/// only if few enough decisions flip.
+/// only if few enough decisions flip: as many convolutions as need be stay in f32.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Writes int8.json into the pack: ranges of the activations, and what was measured on frames between those that the ranges are from.\n\nExample:\n  caril quantize --policy weights/mine --data held.mcap"
@@ -87,25 +92,27 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     }
     let dir = scenario::pack_dir(&args.policy)?;
     let mut ranges = Vec::new();
+    let mut some: Vec<Frame> = Vec::new();
     for path in &args.data {
-        measure(path, args.frames.div_ceil(args.data.len()), &dir, &mut ranges)
+        let count = args.frames.div_ceil(args.data.len());
+        measure(path, count, &dir, &mut ranges, &mut some)
             .with_context(|| format!("cannot use {}", path.display()))?;
     }
     let (card, _) = caril_pack::load_card(&dir)?;
     let path = dir.join(FILE);
     let mut int8 = Int8 { weights_sha256: card.weights_sha256, ranges, report: "none".into() };
-    write(&path, &int8)?;
-    let backends = [BackendArg::Cpu, BackendArg::Int8];
-    let compared = flips::compare(&dir, &args.data, &backends, args.frames);
-    let accepted = match &compared {
-        Ok(found) => found.figures.iter().all(|f| f.flip_share <= args.flips_max),
-        Err(_) => false,
-    };
-    if !accepted {
+    let found = search(args, &dir, &path, &some, &mut int8);
+    if !found.as_ref().is_ok_and(|(_, accepted)| *accepted) {
         std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
-    let compared = compared?;
-    int8.report = serde_json::to_value(&compared)?;
+    let (compared, accepted) = found?;
+    let f32_layers = int8.ranges.iter().filter(|[low, high]| low >= high).count();
+    let mut report = serde_json::to_value(&compared)?;
+    if let serde_json::Value::Object(fields) = &mut report {
+        fields.insert("convolutions_in_f32".into(), f32_layers.into());
+        fields.insert("convolutions_in_int8".into(), (int8.ranges.len() - f32_layers).into());
+    }
+    int8.report = report;
     if accepted {
         write(&path, &int8)?;
     }
@@ -119,13 +126,76 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
         eprintln!("not accepted: more than {most} % of the decisions flip");
         return Ok(Exit::Failed);
     }
-    eprintln!("{}: --backend int8 runs this pack", path.display());
+    eprintln!(
+        "{}: --backend int8 runs this pack, {f32_layers} of {} convolutions in f32",
+        path.display(),
+        int8.ranges.len()
+    );
     Ok(Exit::Ok)
+}
+
+/// The layers by what each changes when it alone computes with bytes, the most last.
+fn by_effect(dir: &Path, ranges: &[[f32; 2]], frames: &[Frame]) -> anyhow::Result<Vec<usize>> {
+    let Some(camera) = frames.first().map(|f| (f.image.width, f.image.height)) else {
+        return Ok(Vec::new());
+    };
+    let look = |card: &mut PolicyCard| (card.camera.width, card.camera.height) = camera;
+    let said = |policy: &mut CpuPolicy, frames: &[Frame]| -> Vec<Option<Prediction>> {
+        frames.iter().map(|f| policy.infer(f).ok()).collect()
+    };
+    let options = Options::default();
+    let exact = said(&mut CpuPolicy::load_with(dir, options, look)?, frames);
+    let mut effects: Vec<(f32, usize)> = Vec::new();
+    for (layer, range) in ranges.iter().enumerate() {
+        let mut alone = vec![[0.0; 2]; ranges.len()];
+        if let Some(place) = alone.get_mut(layer) {
+            *place = *range;
+        }
+        let coarse = said(&mut CpuPolicy::load_int8(dir, options, alone, look)?, frames);
+        let effect = |(a, b): (&Option<Prediction>, &Option<Prediction>)| match (a, b) {
+            (Some(a), Some(b)) => {
+                let probs: f32 = a.probs().iter().zip(b.probs()).map(|(a, b)| (a - b).abs()).sum();
+                probs + (a.regression() - b.regression()).abs()
+            }
+            _ => 1.0,
+        };
+        effects.push((exact.iter().zip(&coarse).map(effect).sum(), layer));
+    }
+    effects.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(effects.into_iter().map(|(_, layer)| layer).collect())
 }
 
 fn write(path: &Path, int8: &Int8) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(int8)? + "\n";
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Leaves one convolution after the other in f32, the one that changes predictions most first, until
+/// few enough decisions flip. The last comparison, and whether it is good enough.
+fn search(
+    args: &QuantizeArgs,
+    dir: &Path,
+    path: &Path,
+    some: &[Frame],
+    int8: &mut Int8,
+) -> anyhow::Result<(flips::Compared, bool)> {
+    let mut order: Option<Vec<usize>> = None;
+    loop {
+        write(path, int8)?;
+        let compared = flips::compare(dir, &args.data, &BACKENDS, args.frames)?;
+        if compared.figures.iter().all(|f| f.flip_share <= args.flips_max) {
+            return Ok((compared, true));
+        }
+        let mut left = match order.take() {
+            Some(left) => left,
+            None => by_effect(dir, &int8.ranges, some)?,
+        };
+        let worst = left.pop().and_then(|layer| int8.ranges.get_mut(layer));
+        // With nothing in bytes there is nothing to accept.
+        let Some(worst) = worst.filter(|_| !left.is_empty()) else { return Ok((compared, false)) };
+        *worst = [0.0; 2];
+        order = Some(left);
+    }
 }
 
 /// Widens the ranges by about `count` frames of a recording.
@@ -134,6 +204,7 @@ fn measure(
     count: usize,
     dir: &Path,
     ranges: &mut Vec<[f32; 2]>,
+    some: &mut Vec<Frame>,
 ) -> anyhow::Result<()> {
     let recording = Recording::open(path)?;
     let camera = recording.header().plant.camera;
@@ -150,6 +221,9 @@ fn measure(
         if policy.infer(&frame).is_ok() {
             policy.widen(caril_core::branch_of(frame.nav), ranges);
             used += 1;
+            if some.len() < TRIED && used % (count / TRIED).max(1) == 0 {
+                some.push(frame.clone());
+            }
         }
     }
     match used {
