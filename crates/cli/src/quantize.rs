@@ -17,7 +17,9 @@ use crate::{output, scenario};
 /// The reference first.
 const BACKENDS: [BackendArg; 2] = [BackendArg::Cpu, BackendArg::Int8];
 /// Frames that layers are tried alone on.
-const TRIED: usize = 32;
+const TRIED: usize = 64;
+/// Of the widest range that was seen, the shares that are tried.
+const SHARES: [f32; 7] = [1.0, 0.85, 0.72, 0.61, 0.52, 0.44, 0.37];
 
 /// The file in a pack that `--backend int8` needs.
 const FILE: &str = "int8.json";
@@ -95,7 +97,7 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     let mut some: Vec<Frame> = Vec::new();
     for path in &args.data {
         let count = args.frames.div_ceil(args.data.len());
-        measure(path, count, &dir, &mut ranges, &mut some)
+        measure(path, count, &dir, &mut ranges, &mut some, args.data.len())
             .with_context(|| format!("cannot use {}", path.display()))?;
     }
     let (card, _) = caril_pack::load_card(&dir)?;
@@ -134,35 +136,72 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The layers by what each changes when it alone computes with bytes, the most last.
-fn by_effect(dir: &Path, ranges: &[[f32; 2]], frames: &[Frame]) -> anyhow::Result<Vec<usize>> {
-    let Some(camera) = frames.first().map(|f| (f.image.width, f.image.height)) else {
-        return Ok(Vec::new());
-    };
-    let look = |card: &mut PolicyCard| (card.camera.width, card.camera.height) = camera;
-    let said = |policy: &mut CpuPolicy, frames: &[Frame]| -> Vec<Option<Prediction>> {
-        frames.iter().map(|f| policy.infer(f).ok()).collect()
-    };
-    let options = Options::default();
-    let exact = said(&mut CpuPolicy::load_with(dir, options, look)?, frames);
-    let mut effects: Vec<(f32, usize)> = Vec::new();
-    for (layer, range) in ranges.iter().enumerate() {
-        let mut alone = vec![[0.0; 2]; ranges.len()];
-        if let Some(place) = alone.get_mut(layer) {
-            *place = *range;
+/// Tries layers with bytes one at a time, on a few frames.
+struct Alone<'a> {
+    dir: &'a Path,
+    camera: (u32, u32),
+    frames: &'a [Frame],
+    exact: Vec<Option<Prediction>>,
+    layers: usize,
+}
+
+impl<'a> Alone<'a> {
+    fn new(dir: &'a Path, frames: &'a [Frame], layers: usize) -> anyhow::Result<Self> {
+        let first = frames.first().context("no frame that the pack can use")?;
+        let camera = (first.image.width, first.image.height);
+        let mut alone = Self { dir, camera, frames, exact: Vec::new(), layers };
+        let look = |card: &mut PolicyCard| alone.look(card);
+        let mut policy = CpuPolicy::load_with(dir, Options::default(), look)?;
+        alone.exact = frames.iter().map(|f| policy.infer(f).ok()).collect();
+        Ok(alone)
+    }
+
+    fn look(&self, card: &mut PolicyCard) {
+        (card.camera.width, card.camera.height) = self.camera;
+    }
+
+    /// How far predictions are from those of f32 in sum when one layer has bytes of this range.
+    fn effect(&self, layer: usize, range: [f32; 2]) -> anyhow::Result<f32> {
+        let mut ranges = vec![[0.0; 2]; self.layers];
+        if let Some(place) = ranges.get_mut(layer) {
+            *place = range;
         }
-        let coarse = said(&mut CpuPolicy::load_int8(dir, options, alone, look)?, frames);
-        let effect = |(a, b): (&Option<Prediction>, &Option<Prediction>)| match (a, b) {
-            (Some(a), Some(b)) => {
-                let probs: f32 = a.probs().iter().zip(b.probs()).map(|(a, b)| (a - b).abs()).sum();
-                probs + (a.regression() - b.regression()).abs()
+        let look = |card: &mut PolicyCard| self.look(card);
+        let mut policy = CpuPolicy::load_int8(self.dir, Options::default(), ranges, look)?;
+        let off = |(frame, exact): (&Frame, &Option<Prediction>)| match (policy.infer(frame), exact)
+        {
+            (Ok(a), Some(b)) => {
+                let probs = a.probs().iter().zip(b.probs()).map(|(a, b)| (a - b).powi(2));
+                probs.sum::<f32>() + (a.regression() - b.regression()).powi(2)
             }
             _ => 1.0,
         };
-        effects.push((exact.iter().zip(&coarse).map(effect).sum(), layer));
+        Ok(self.frames.iter().zip(&self.exact).map(off).sum())
     }
-    effects.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(effects.into_iter().map(|(_, layer)| layer).collect())
+
+    /// Narrows the ranges where finer steps are worth more than the rare values that they cut off.
+    fn narrow(&self, ranges: &mut [[f32; 2]]) -> anyhow::Result<()> {
+        for (layer, range) in ranges.iter_mut().enumerate() {
+            let whole = *range;
+            let mut least = f32::INFINITY;
+            for share in SHARES {
+                let narrowed = whole.map(|v| v * share);
+                let effect = self.effect(layer, narrowed)?;
+                if effect < least {
+                    (least, *range) = (effect, narrowed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The layers by what each changes, the most last.
+    fn order(&self, ranges: &[[f32; 2]]) -> anyhow::Result<Vec<usize>> {
+        let effects = ranges.iter().enumerate().map(|(i, range)| Ok((self.effect(i, *range)?, i)));
+        let mut effects = effects.collect::<anyhow::Result<Vec<_>>>()?;
+        effects.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(effects.into_iter().map(|(_, layer)| layer).collect())
+    }
 }
 
 fn write(path: &Path, int8: &Int8) -> anyhow::Result<()> {
@@ -179,6 +218,8 @@ fn search(
     some: &[Frame],
     int8: &mut Int8,
 ) -> anyhow::Result<(flips::Compared, bool)> {
+    let alone = Alone::new(dir, some, int8.ranges.len())?;
+    alone.narrow(&mut int8.ranges)?;
     let mut order: Option<Vec<usize>> = None;
     loop {
         write(path, int8)?;
@@ -188,7 +229,7 @@ fn search(
         }
         let mut left = match order.take() {
             Some(left) => left,
-            None => by_effect(dir, &int8.ranges, some)?,
+            None => alone.order(&int8.ranges)?,
         };
         let worst = left.pop().and_then(|layer| int8.ranges.get_mut(layer));
         // With nothing in bytes there is nothing to accept.
@@ -198,13 +239,15 @@ fn search(
     }
 }
 
-/// Widens the ranges by about `count` frames of a recording.
+/// Widens the ranges by about `count` frames of a recording, one of `recordings`; some of the
+/// frames are kept.
 fn measure(
     path: &Path,
     count: usize,
     dir: &Path,
     ranges: &mut Vec<[f32; 2]>,
     some: &mut Vec<Frame>,
+    recordings: usize,
 ) -> anyhow::Result<()> {
     let recording = Recording::open(path)?;
     let camera = recording.header().plant.camera;
@@ -221,7 +264,7 @@ fn measure(
         if policy.infer(&frame).is_ok() {
             policy.widen(caril_core::branch_of(frame.nav), ranges);
             used += 1;
-            if some.len() < TRIED && used % (count / TRIED).max(1) == 0 {
+            if used % (count * recordings).div_ceil(TRIED) == 0 {
                 some.push(frame.clone());
             }
         }
