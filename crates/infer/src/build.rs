@@ -143,7 +143,8 @@ pub struct Builder {
     isa: Isa,
     /// Layers instead of operations, if somebody wants those.
     layers: Option<Vec<Layer>>,
-    /// Least and greatest value of every map that is to be read as bytes, the next one first.
+    /// Least and greatest value of every map that could be read as bytes, the next one first; twice
+    /// the same where it is not to be.
     ranges: std::vec::IntoIter<[f32; 2]>,
     /// Which operation reads which values and could read bytes.
     watched: Vec<Watched>,
@@ -277,7 +278,8 @@ impl Builder {
         if input.channels.is_multiple_of(LANES) && run.is_multiple_of(4) {
             let span = input.start..input.start + input.len();
             self.watched.push(Watched { op: self.ops.len(), span: span.clone() });
-            if let Some(range) = self.ranges.next() {
+            // A range without any extent: this one is to stay as it is.
+            if let Some(range) = self.ranges.next().filter(|[low, high]| low < high) {
                 let (scale, zero) = code(range);
                 let output = self.bytes(input.len());
                 self.ops.push(Op::Quantize(Quantize { input: span, output, scale, zero }));

@@ -79,7 +79,8 @@ impl CpuPolicy {
         Self::open(dir, options, None, change)
     }
 
-    /// With convolutions on bytes where [`CpuPolicy::ranges`] has been measured.
+    /// With convolutions on bytes where [`CpuPolicy::ranges`] has been measured; those whose range
+    /// has no extent (`[0, 0]`) stay in f32.
     ///
     /// # Errors
     /// As [`CpuPolicy::load`], and if the ranges are those of another network.

@@ -66,6 +66,7 @@ pub struct Figures {
     /// Against the expert, where the recordings have one.
     mean_absolute_error: Option<f64>,
     accuracy: Option<f64>,
+    /// At the card's temperature.
     expected_calibration_error: Option<f64>,
 }
 
@@ -243,8 +244,11 @@ fn figures(
         let error = |(d, e): &(Decision, f32)| f64::from((d.prediction.regression() - e).abs());
         let right: Vec<bool> =
             judged.iter().map(|(d, e)| bin_of(*e).is_some_and(|bin| bin == d.class)).collect();
-        let sure: Vec<f64> =
-            judged.iter().map(|(d, _)| f64::from(d.prediction.confidence())).collect();
+        let temperature = runner.policy.card().calibration.temperature;
+        let sure = |(d, _): &(Decision, f32)| {
+            f64::from(d.prediction.temperature_scaled(temperature).confidence()).min(1.0)
+        };
+        let sure: Vec<f64> = judged.iter().map(sure).collect();
         f.mean_absolute_error = Some(judged.iter().map(error).sum::<f64>() / n);
         f.accuracy = Some(right.iter().filter(|r| **r).count() as f64 / n);
         f.expected_calibration_error = Some(expected_calibration_error(&sure, &right)?);
