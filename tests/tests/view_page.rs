@@ -21,7 +21,8 @@ const LONG: Duration = Duration::from_secs(120);
 
 fn chromium() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-        let run = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut run = Command::new(name);
+        run.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         run.status().is_ok_and(|s| s.success())
     })
 }
