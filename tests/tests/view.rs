@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use caril_core::{CameraSpec, Config, Image, StepRecord};
+use caril_core::{CameraSpec, Config, Image, Mode, StepRecord};
 use caril_record::{decode_jpeg, step_from_json};
 use caril_runtime::{DriveOptions, StopFlag, drive_watched};
 use caril_sim::SimWorld;
@@ -51,14 +51,19 @@ fn started(camera: &CameraSpec) -> View {
 struct Seen {
     hello: serde_json::Value,
     steps: Vec<StepRecord>,
+    no_frame: Option<StepRecord>,
     pictures: Vec<Image>,
     ended: bool,
 }
 
-/// Looks on in a thread of its own until the view closes. `pictures` counts along.
-fn look(address: SocketAddr, pictures: &Arc<AtomicUsize>) -> JoinHandle<Seen> {
+/// Looks on in a thread of its own until the view closes. The counters count along.
+fn look(
+    address: SocketAddr,
+    messages: &Arc<AtomicUsize>,
+    pictures: &Arc<AtomicUsize>,
+) -> JoinHandle<Seen> {
     let stream = get(address, "/events");
-    let pictures = Arc::clone(pictures);
+    let (messages, pictures) = (Arc::clone(messages), Arc::clone(pictures));
     std::thread::spawn(move || {
         let (mut seen, mut event) = (Seen::default(), String::new());
         for line in BufReader::new(stream).lines() {
@@ -73,9 +78,14 @@ fn look(address: SocketAddr, pictures: &Arc<AtomicUsize>) -> JoinHandle<Seen> {
                 "end" => seen.ended = true,
                 "" => {
                     // The step stands in the message exactly as in a recording.
-                    let step = data.split_once("\"step\":").expect("a step").1;
-                    let end = step.find('}').expect("flat JSON") + 1;
-                    seen.steps.push(step_from_json(&step[..end]).expect("a whole step"));
+                    let step = |key: &str| {
+                        let json = data.split_once(&format!("\"{key}\":{{"))?.1;
+                        let end = json.find('}').expect("flat JSON");
+                        Some(step_from_json(&format!("{{{}}}", &json[..end])).expect("a step"))
+                    };
+                    seen.steps.push(step("step").expect("a step"));
+                    seen.no_frame = step("no_frame");
+                    messages.fetch_add(1, Ordering::SeqCst);
                     if let Some(text) = value["jpeg"].as_str() {
                         seen.pictures.push(decode_jpeg(&bytes(text)).expect("a JPEG"));
                         pictures.fetch_add(1, Ordering::SeqCst);
@@ -127,7 +137,7 @@ fn who_looks_on_sees_the_drive_and_changes_nothing() {
 
     let view = started(&common::small_camera());
     let pictures = Arc::new(AtomicUsize::new(0));
-    let eye = look(view.address(), &pictures);
+    let eye = look(view.address(), &Arc::default(), &pictures);
     // Another one never reads a byte.
     let stuck = get(view.address(), "/events");
     let start = Instant::now();
@@ -157,6 +167,29 @@ fn who_looks_on_sees_the_drive_and_changes_nothing() {
     let camera = common::small_camera();
     assert!(seen.pictures.iter().all(|p| (p.width, p.height) == (camera.width, camera.height)));
     assert!(seen.pictures.iter().any(|p| p.data.iter().any(|b| *b > 64)), "not black");
+}
+
+#[test]
+fn where_no_frame_comes_the_last_one_stands_and_what_is_done_is_told() {
+    let view = started(&common::small_camera());
+    let messages = Arc::default();
+    let eye = look(view.address(), &messages, &Arc::default());
+    let mut step = StepRecord { frame_id: caril_core::FrameId(7), ..StepRecord::default() };
+    step.ego.pose.x_m = 12.5;
+    view.push(&step, None);
+    let stop = StepRecord { mode: Mode::SafeStop, ..StepRecord::default() };
+    view.push_no_frame(&stop);
+    // A step is shown once, to who looks then: so it is handed over until it was seen.
+    let start = Instant::now();
+    while messages.load(Ordering::SeqCst) == 0 {
+        assert!(start.elapsed() < LONG, "nothing is shown");
+        view.push(&step, None);
+        view.push_no_frame(&stop);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(view);
+    let seen = eye.join().expect("the reader");
+    assert_eq!((seen.steps.last(), seen.no_frame.as_ref()), (Some(&step), Some(&stop)));
 }
 
 #[test]
@@ -230,7 +263,7 @@ fn the_program_shows_its_drive() {
     let address = line.trim().strip_prefix("view: http://").and_then(|l| l.strip_suffix('/'));
     let address: SocketAddr = address.expect(&line).parse().expect("an address");
     assert!(address.ip().is_loopback());
-    let seen = look(address, &Arc::default()).join().expect("the reader");
+    let seen = look(address, &Arc::default(), &Arc::default()).join().expect("the reader");
     let output = child.wait_with_output().expect("ran");
     assert_eq!(hash(&alone.stdout), hash(&output.stdout));
     assert_eq!(seen.hello["about"]["map"], "harbour_town");

@@ -317,8 +317,10 @@ fn drive<W: World>(
     args.realtime.enter();
     let mut watch = |record: &StepRecord, image: Option<&Image>| {
         alive.step();
-        if let Some(view) = &view {
-            view.push(record, image);
+        match (&view, image) {
+            (Some(view), Some(_)) => view.push(record, image),
+            (Some(view), None) => view.push_no_frame(record),
+            (None, _) => {}
         }
     };
     let driven = caril_runtime::drive_watched(

@@ -62,7 +62,7 @@ fn parts_stay_below_the_limit_and_each_goes_on_where_the_one_before_ended() {
     let stats = recorder.finish();
     assert_eq!((stats.steps, stats.images, stats.write_error), (STEPS, STEPS, None));
     assert!(stats.bytes > LIMIT, "there must be something to delete: {} bytes", stats.bytes);
-    assert!(stats.parts > 16, "{} parts", stats.parts);
+    assert!(stats.parts > 8, "{} parts", stats.parts);
 
     let parts: Vec<_> = (1..=stats.parts as u32)
         .map(|number| rotation.part(number))
@@ -70,7 +70,7 @@ fn parts_stay_below_the_limit_and_each_goes_on_where_the_one_before_ended() {
         .collect();
     assert!((parts.len() as u64) < stats.parts, "nothing was deleted");
     let bytes: u64 = parts.iter().map(|p| p.metadata().expect("there").len()).sum();
-    assert!(bytes <= LIMIT + (1 << 20), "{bytes} bytes");
+    assert!(bytes <= LIMIT + (3 << 20), "{bytes} bytes");
     assert_eq!(parts[0], rotation.part(1), "the part with a fault is the oldest and stays");
     assert!(!rotation.part(2).exists());
 
@@ -92,7 +92,7 @@ fn parts_stay_below_the_limit_and_each_goes_on_where_the_one_before_ended() {
             assert_eq!(step, steps[step.frame_id.0 as usize]);
             assert!(image.is_some());
             if let Some(next) = next {
-                assert!(step.frame_id.0 == next || next < 100, "a gap before {next}");
+                assert!(step.frame_id.0 == next || next < 200, "a gap before {next}");
             }
             next = Some(step.frame_id.0 + 1);
         }

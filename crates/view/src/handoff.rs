@@ -14,6 +14,8 @@ const PICTURES: usize = 3;
 pub(crate) struct Item {
     pub step: StepRecord,
     pub image: Option<Image>,
+    /// Whether the step had a frame.
+    pub frame: bool,
 }
 
 /// What both ends hold.
@@ -39,9 +41,9 @@ impl Shared {
     }
 
     /// The loop's side.
-    pub fn push(&self, step: &StepRecord, image: Option<&Image>) {
+    pub fn push(&self, step: &StepRecord, image: Option<&Image>, frame: bool) {
         let image = image.and_then(|image| self.copy(image));
-        if let Some(oldest) = self.waiting.force_push(Item { step: *step, image }) {
+        if let Some(oldest) = self.waiting.force_push(Item { step: *step, image, frame }) {
             self.give_back(oldest.image);
         }
     }
@@ -100,7 +102,7 @@ mod tests {
         for id in 0..pushes {
             image.data.fill(id as u8);
             shared.want(true);
-            shared.push(&step(id), Some(&image));
+            shared.push(&step(id), Some(&image), true);
         }
         let mut pictures = 0;
         for id in pushes - STEPS as u64..pushes {
@@ -123,7 +125,7 @@ mod tests {
         let shared = Shared::new(&camera);
         let image = Image::for_camera(&camera);
         let copied = |image: &Image| {
-            shared.push(&step(1), Some(image));
+            shared.push(&step(1), Some(image), true);
             let item = shared.pop().expect("step");
             let some = item.image.is_some();
             shared.give_back(item.image);

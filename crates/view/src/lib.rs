@@ -85,11 +85,16 @@ impl View {
         self.address
     }
 
-    /// Hands a step over; `None` for a step without a frame. Never waits, never allocates, makes no
+    /// Hands a step over, with its picture if there is one. Never waits, never allocates, makes no
     /// system call. The picture is copied only if somebody looks and the last one is long enough
     /// ago; of what finds no room the oldest is dropped.
     pub fn push(&self, step: &StepRecord, image: Option<&Image>) {
-        self.shared.push(step, image);
+        self.shared.push(step, image, true);
+    }
+
+    /// Hands a step over for which no frame had come, as [`View::push`] does.
+    pub fn push_no_frame(&self, step: &StepRecord) {
+        self.shared.push(step, None, false);
     }
 }
 

@@ -47,13 +47,17 @@ pub(crate) struct Server {
     map: Vec<u8>,
     viewers: Vec<Viewer<TcpStream>>,
     past: Past,
-    /// Newest step that was not shown yet.
-    newest: Option<StepRecord>,
+    /// Newest step with a frame.
+    newest: StepRecord,
+    /// The step without a frame that came after it.
+    no_frame: Option<StepRecord>,
+    /// There is something that was not shown yet.
+    fresh: bool,
     image: Option<Image>,
     /// Faults of all steps since the last message.
     faults: FaultSet,
-    /// Steps since the last message.
-    steps: u64,
+    /// Frames since the last message.
+    frames: u64,
     shown: Instant,
     json: String,
     jpeg: Vec<u8>,
@@ -80,10 +84,12 @@ impl Server {
             map,
             viewers: Vec::new(),
             past: Past::default(),
-            newest: None,
+            newest: StepRecord::default(),
+            no_frame: None,
+            fresh: false,
             image: None,
             faults: FaultSet::EMPTY,
-            steps: 0,
+            frames: 0,
             shown: Instant::now(),
             json: String::new(),
             jpeg: Vec::new(),
@@ -124,10 +130,16 @@ impl Server {
 
     fn take(&mut self) {
         while let Some(item) = self.shared.pop() {
-            self.past.add(&item.step);
             self.faults = self.faults.union(item.step.faults);
-            self.steps += 1;
-            self.newest = Some(item.step);
+            self.fresh = true;
+            if item.frame {
+                self.past.add(&item.step);
+                self.frames += 1;
+                self.newest = item.step;
+                self.no_frame = None;
+            } else {
+                self.no_frame = Some(item.step);
+            }
             if item.image.is_some() {
                 self.shared.give_back(std::mem::replace(&mut self.image, item.image));
             }
@@ -136,18 +148,25 @@ impl Server {
 
     /// Writes the message of the newest step, if there is a new one.
     fn compose(&mut self) -> bool {
-        let Some(step) = self.newest.take() else { return false };
-        step_to_json(&step, &mut self.json);
+        if !std::mem::take(&mut self.fresh) {
+            return false;
+        }
         self.message.clear();
-        self.message.push_str("data: {\"steps\":");
-        self.message.push_str(&self.steps.to_string());
+        self.message.push_str("data: {\"frames\":");
+        self.message.push_str(&self.frames.to_string());
         self.message.push_str(",\"faults\":\"");
         for (i, fault) in self.faults.iter().enumerate() {
             self.message.push_str(if i == 0 { "" } else { " " });
             self.message.push_str(fault.name());
         }
         self.message.push_str("\",\"step\":");
+        step_to_json(&self.newest, &mut self.json);
         self.message.push_str(&self.json);
+        if let Some(step) = &self.no_frame {
+            step_to_json(step, &mut self.json);
+            self.message.push_str(",\"no_frame\":");
+            self.message.push_str(&self.json);
+        }
         let image = self.image.take();
         // A picture that cannot be encoded is left out.
         if image.as_ref().is_some_and(|i| encode_jpeg(i, QUALITY, &mut self.jpeg).is_ok()) {
@@ -157,7 +176,7 @@ impl Server {
         }
         self.shared.give_back(image);
         self.message.push_str("}\n\n");
-        (self.faults, self.steps) = (FaultSet::EMPTY, 0);
+        (self.faults, self.frames) = (FaultSet::EMPTY, 0);
         true
     }
 

@@ -52,6 +52,11 @@ impl Show {
             }
             std::thread::sleep(left.min(NAP));
         }
-        self.view.push(&StepRecord { times: tick.then.times, ..*now }, tick.image);
+        let step = StepRecord { times: tick.then.times, ..*now };
+        if tick.frame {
+            self.view.push(&step, tick.image);
+        } else {
+            self.view.push_no_frame(&step);
+        }
     }
 }
