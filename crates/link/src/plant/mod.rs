@@ -37,8 +37,8 @@ pub struct ServeOptions {
     pub command_timeout: Duration,
     /// Free-running: an answer older than this, or no answer for this long, means full brake.
     pub watchdog: Duration,
-    /// Return when the first controller has left and the car stands, instead of waiting for the
-    /// next one.
+    /// Return when this episode's first controller has left and the car stands, instead of waiting
+    /// for the next one.
     pub once: bool,
     /// Context to share with an `inproc://` controller; an own one if `None`.
     pub context: Option<zmq::Context>,
@@ -211,12 +211,14 @@ impl PlantSocket {
         info.rate_hz = self.options.rate_hz;
         let mut frame = Frame::for_camera(&info.camera);
         let (mut standing, mut alone_ticks) = (true, 0u32);
+        let sessions_before = self.sessions;
         let end = loop {
             if stop.load(Ordering::Relaxed) {
                 break ServeEnd::Stopped;
             }
             if !self.has_started() && (standing || alone_ticks > BRAKE_TICKS_MAX) {
-                if self.options.once && self.sessions > 0 && self.controller.is_none() {
+                let came = self.sessions != sessions_before;
+                if self.options.once && came && self.controller.is_none() {
                     break ServeEnd::ControllerLeft;
                 }
                 self.next_tick = None;
