@@ -130,7 +130,10 @@ fn second_controller_is_refused_and_a_later_one_welcome() {
         assert_eq!(first.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
         first.actuate(&gas(&frame)).unwrap();
     }
-    let refused = RemoteWorld::connect(&plant.endpoint, ConnectOptions::default());
+    // Less patience than the link itself has: what it was told counts all the same.
+    let timeout = Duration::from_millis(700);
+    let options = ConnectOptions { timeout, ..ConnectOptions::default() };
+    let refused = RemoteWorld::connect(&plant.endpoint, options);
     let Err(LinkError::Refused { reason, .. }) = refused else {
         unreachable!("a second controller got in")
     };

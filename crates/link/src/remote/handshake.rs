@@ -49,7 +49,7 @@ pub(super) fn shake_hands(
     let mut met = up;
     let keys = options.keys.as_ref();
     let mut talk =
-        Talk { socket, keys, hello, said: false, not_before: None, knocked: None, channel: None };
+        Talk { socket, keys, hello, said: false, busy: None, knocked: None, channel: None };
     let mut reply = Packet::default();
     loop {
         if options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
@@ -59,7 +59,9 @@ pub(super) fn shake_hands(
         if left.is_zero() {
             let endpoint = endpoint.to_owned();
             let waited_ms = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX);
-            return Err(if met {
+            return Err(if let Some((reason, _)) = talk.busy {
+                LinkError::Refused { reason, endpoint }
+            } else if met {
                 match keys.filter(|_| talk.channel.is_none()) {
                     Some(keys) => {
                         LinkError::Unknown { own: keys.own.public().to_string(), endpoint }
@@ -88,8 +90,10 @@ pub(super) fn shake_hands(
             }
             met = true;
             let Some(reply) = talk.hear(&mut reply) else { continue };
-            if is_busy(reply) && start.elapsed() < BUSY_PATIENCE {
-                talk.ask_again();
+            if let Some(reason) = busy(reply)
+                && start.elapsed() < BUSY_PATIENCE
+            {
+                talk.ask_again(reason);
             } else if let Some(done) = judge_reply(reply, endpoint) {
                 return done.map(|welcome| (welcome, talk.channel));
             }
@@ -113,8 +117,8 @@ struct Talk<'a> {
     keys: Option<&'a Keyring>,
     hello: Vec<u8>,
     said: bool,
-    /// The Hello is not said again before.
-    not_before: Option<Instant>,
+    /// The plant's words that it is busy, and when the Hello is said again.
+    busy: Option<(String, Instant)>,
     knocked: Option<(Initiator, Instant)>,
     channel: Option<Channel>,
 }
@@ -126,9 +130,9 @@ impl Talk<'_> {
     }
 
     /// The plant was busy: the same once more, in a while.
-    fn ask_again(&mut self) {
+    fn ask_again(&mut self, reason: String) {
         self.said = false;
-        self.not_before = Some(Instant::now() + ASK_AGAIN);
+        self.busy = Some((reason, Instant::now() + ASK_AGAIN));
     }
 
     /// Says what comes next: with keys first the secured handshake, then the Hello.
@@ -142,7 +146,7 @@ impl Talk<'_> {
                     self.knocked = sent.then(|| (initiator, Instant::now()));
                 }
             }
-            None if !self.said && self.not_before.is_none_or(|t| Instant::now() >= t) => {
+            None if !self.said && self.busy.as_ref().is_none_or(|(_, t)| Instant::now() >= *t) => {
                 self.said = send(self.socket, &mut self.channel, &self.hello).is_some();
             }
             None => {}
@@ -161,10 +165,11 @@ impl Talk<'_> {
     }
 }
 
-/// Whether the plant says that another controller drives.
-fn is_busy(reply: &[u8]) -> bool {
-    let Ok((_, Message::Refuse(body))) = codec::decode(reply) else { return false };
-    Refuse::from_body(body).is_ok_and(|refuse| refuse.code == RefuseCode::Busy)
+/// The plant's words, if it says that another controller drives.
+fn busy(reply: &[u8]) -> Option<String> {
+    let Ok((_, Message::Refuse(body))) = codec::decode(reply) else { return None };
+    let refuse = Refuse::from_body(body).ok()?;
+    (refuse.code == RefuseCode::Busy).then_some(refuse.reason)
 }
 
 /// What a plant's answer to Hello means; `None` if it is no answer.
