@@ -95,6 +95,7 @@ fn check(architecture: Architecture, input: InputSpec, frames: u64) -> anyhow::R
         images.iter().map(one).collect()
     };
     let mut ranges: Vec<[f32; 2]> = Vec::new();
+    let mut first: Option<Vec<Vec<u32>>> = None;
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         let one = Options { threads: 1, isa };
         let mut floats = CpuPolicy::load(&folder, one)?;
@@ -107,6 +108,14 @@ fn check(architecture: Architecture, input: InputSpec, frames: u64) -> anyhow::R
             || run(&mut CpuPolicy::load_int8(&folder, two, ranges.clone(), |_| {})?)? != want8
         {
             bail!("{}: other bits on two threads", isa.name());
+        }
+        let pairs =
+            first.get_or_insert_with(|| want.clone()).iter().zip(&want).flat_map(|(a, b)| {
+                a.iter().zip(b).map(|(a, b)| (f32::from_bits(*a) - f32::from_bits(*b)).abs())
+            });
+        let off = pairs.fold(0.0, f32::max);
+        if off > if isa == Isa::Portable { 1e-4 } else { 0.0 } {
+            bail!("{}: {off} from the first kernels", isa.name());
         }
         println!(
             "{} {}: {frames} frames, f32 and int8, 1 and 2 threads",

@@ -77,6 +77,7 @@ pub struct Conv8 {
 
 /// Which instructions multiply bytes. The first two round alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "of other machines"))]
 pub enum Product {
     /// AVX-512 VNNI.
     Vnni,

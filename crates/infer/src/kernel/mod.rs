@@ -104,6 +104,7 @@ impl Isa {
     /// Blocks of sixteen channels that a tile may cover in a layer of so many output pixels and
     /// values under a window. One pixel alone (a dense layer) needs several blocks to hide the
     /// latency of a sum.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only AVX-512 asks"))]
     pub(crate) fn group(self, pixels: usize, depth: usize) -> usize {
         match self {
             // Two blocks' weights, and the next two's, stay in L2 while the pixels pass.
