@@ -105,7 +105,7 @@ fn wrong_input_is_named_and_has_its_exit_code() {
         (&["drive", "--weather", "Snow"], 2, "ClearNoon"),
         (&["drive", "--fault", "gremlins"], 2, "noise"),
         (&["drive", "--route", "1,2:x"], 2, "X,Y:X,Y"),
-        (&["drive", "--backend", "wgpu"], 1, "flex"),
+        (&["drive", "--backend", "wgpu"], 2, "flex"),
         (&["drive", "--plant", "tcp://127.0.0.1:9"], 1, "127.0.0.1:9"),
         (&["drive", "--nonsense"], 2, "--nonsense"),
         (&["inspect", "no/such/file.mcap"], 1, "no/such/file.mcap"),
