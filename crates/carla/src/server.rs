@@ -82,6 +82,24 @@ struct Shared {
     /// The first frame that was ticked.
     first_frame: u64,
     connections: usize,
+    /// When the world was last ticked and its settings last told; see [`TRAFFIC_MANAGER_GAP`].
+    ticked: Mutex<Option<Instant>>,
+    told_settings: Mutex<Option<Instant>>,
+}
+
+/// So far apart are a tick and an answer to `get_episode_settings`.
+///
+/// The client's Traffic Manager asks for the settings at the beginning of each step and then waits
+/// for the tick; who ticks wakes it without holding the mutex (TrafficManagerLocal.cpp, `Run` and
+/// `SynchronousTick`). If both answers come at once, the call can fall between its look at the flag
+/// and its sleep: then both wait for ever. No CARLA server is quick enough for that; this one is,
+/// and hung one client in a dozen.
+const TRAFFIC_MANAGER_GAP: Duration = Duration::from_millis(1);
+
+/// Sleeps until the gap behind `other` is over.
+fn keep_apart(other: &Mutex<Option<Instant>>) {
+    let since = lock(other).map_or(TRAFFIC_MANAGER_GAP, |at| at.elapsed());
+    std::thread::sleep(TRAFFIC_MANAGER_GAP.saturating_sub(since));
 }
 
 /// Where the world's messages go.
@@ -130,6 +148,8 @@ impl Server {
             hub: Hub::default(),
             faults: options.faults.clone(),
             connections: options.connections,
+            ticked: Mutex::default(),
+            told_settings: Mutex::default(),
         };
         Ok(Self { requests, streams, shared })
     }
@@ -259,6 +279,13 @@ impl Shared {
                 let Some(request) = rest.get(..length).and_then(read_request) else { return };
                 respond(request.id, self.answer(&request), &mut answer);
                 done += length;
+                // A map is megabytes, and a piece holds thousands of requests for it.
+                if answer.len() > piece.len() {
+                    if socket.write_all(&answer).is_err() {
+                        return;
+                    }
+                    answer = Vec::new();
+                }
             }
             bytes.drain(..done);
             if bytes.is_empty() && bytes.capacity() > 1 << 20 {
@@ -281,12 +308,23 @@ impl Shared {
             _ => {}
         }
         let mut world = lock(&self.world);
+        match request.method.as_str() {
+            "tick_cue" => keep_apart(&self.told_settings),
+            "get_episode_settings" => keep_apart(&self.ticked),
+            _ => {}
+        }
         let mut out = Out { hub: &self.hub, faults: &self.faults, wait: true };
         if request.method == "tick_cue" {
             self.go_wrong(&mut world, &mut out);
         }
         let version = self.faults.version.as_deref().unwrap_or(VERSION);
-        methods::answer(&mut world, request, &mut Context { out: &mut out, version })
+        let answer = methods::answer(&mut world, request, &mut Context { out: &mut out, version });
+        match request.method.as_str() {
+            "tick_cue" => *lock(&self.ticked) = Some(Instant::now()),
+            "get_episode_settings" => *lock(&self.told_settings) = Some(Instant::now()),
+            _ => {}
+        }
+        answer
     }
 
     /// Faults that happen at a tick.

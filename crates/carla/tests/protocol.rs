@@ -4,18 +4,25 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use caril_carla::{Library, Server, ServerOptions};
 use rmpv::Value;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
+/// Each connection has a thread of its own, whose panic nobody else would notice.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// One server for all tests of this file: its scene takes a moment to build.
 fn port() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
     *PORT.get_or_init(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            print(panic);
+        }));
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../maps/town_blocks.xodr");
         let library = Library { maps: vec![("town_blocks".to_owned(), path)] };
         let options = ServerOptions { port: 0, ..ServerOptions::new(library, "town_blocks") };
@@ -62,6 +69,56 @@ impl Client {
 
 fn lives() {
     assert_eq!(Client::new().value("version", Vec::new()), Value::from("0.9.16"));
+    // What was sent before may still be at work in a thread beside.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(PANICS.load(Ordering::SeqCst), 0, "a connection's thread panicked");
+}
+
+#[test]
+fn many_requests_at_once_are_answered_in_their_order() {
+    let mut client = Client::new();
+    let mut bytes = Vec::new();
+    for id in 1..=50u64 {
+        let method = if id % 2 == 0 { "get_map_data" } else { "version" };
+        let args = Value::Array(vec![Value::Array(vec![false.into()])]);
+        let request = Value::Array(vec![0.into(), id.into(), method.into(), args]);
+        rmpv::encode::write_value(&mut bytes, &request).unwrap();
+    }
+    let mut reader = std::io::BufReader::new(client.0.try_clone().unwrap());
+    let writer = std::thread::spawn(move || client.0.write_all(&bytes).map(|()| client.0));
+    for id in 1..=50u64 {
+        let answer = rmpv::decode::read_value(&mut reader).unwrap();
+        assert_eq!(answer.as_array().unwrap()[1].as_u64(), Some(id));
+    }
+    writer.join().unwrap().unwrap();
+    lives();
+}
+
+#[test]
+fn what_sits_on_an_actor_goes_with_it() {
+    let mut client = Client::new();
+    let sensor = |client: &mut Client, parent: u64| {
+        let description =
+            Value::Array(vec![0.into(), "sensor.other.imu".into(), Value::Array(Vec::new())]);
+        let at = transform(30.0, 40.0);
+        let (method, mut args) = match parent {
+            0 => ("spawn_actor", vec![description, at]),
+            _ => ("spawn_actor_with_parent", vec![description, at, parent.into()]),
+        };
+        if parent != 0 {
+            args.extend([0.into(), "".into()]);
+        }
+        let actor = client.value(method, args);
+        actor.as_array().unwrap()[0].as_u64().unwrap()
+    };
+    let mast = sensor(&mut client, 0);
+    let arm = sensor(&mut client, mast);
+    let hand = sensor(&mut client, arm);
+    assert_eq!(client.value("destroy_actor", vec![mast.into()]), true.into());
+    for id in [arm, hand] {
+        let left = client.value("destroy_actor", vec![id.into()]);
+        assert_eq!(left, false.into(), "{id}");
+    }
 }
 
 fn transform(x: f64, y: f64) -> Value {

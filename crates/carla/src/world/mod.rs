@@ -261,7 +261,12 @@ impl Simulation {
         if id == self.spectator || self.actors.remove(&id).is_none() {
             return false;
         }
-        self.actors.retain(|_, a| a.parent != id);
+        // What sits on it goes too, and what sits on that.
+        let mut gone = vec![id];
+        while let Some(parent) = gone.pop() {
+            gone.extend(self.actors.values().filter(|a| a.parent == parent).map(|a| a.id));
+            self.actors.retain(|_, a| a.parent != parent);
+        }
         true
     }
 
