@@ -93,4 +93,6 @@ def test_garbage_is_counted_and_the_plant_lives(plant):
 def test_cameras_are_compared_to_a_floats_precision():
     near = dict(CAMERA, fov_deg=110.00001)
     assert same_camera(CAMERA, near) and not same_camera(CAMERA, dict(CAMERA, fov_deg=90.0))
+    for strange in (10**400, -(10**400), float("nan"), float("inf"), None, "110", [110]):
+        assert not same_camera(CAMERA, dict(CAMERA, fov_deg=strange))
     assert not same_camera(CAMERA, {}) and not same_camera(CAMERA, "bgra")
