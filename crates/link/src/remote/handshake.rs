@@ -34,6 +34,7 @@ pub(super) fn shake_hands(
     monitor: &mut Monitor,
     endpoint: &str,
     options: &ConnectOptions,
+    give_up: &dyn Fn() -> bool,
 ) -> Result<(Welcome, Option<Channel>), LinkError> {
     let bad = |source| LinkError::Handshake { source, endpoint: endpoint.to_owned() };
     let hello = Hello {
@@ -52,7 +53,7 @@ pub(super) fn shake_hands(
         Talk { socket, keys, hello, said: false, busy: None, knocked: None, channel: None };
     let mut reply = Packet::default();
     loop {
-        if options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
+        if give_up() || options.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
             return Err(LinkError::Stopped { endpoint: endpoint.to_owned() });
         }
         let left = options.timeout.saturating_sub(start.elapsed());

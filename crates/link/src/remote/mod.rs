@@ -87,6 +87,19 @@ impl RemoteWorld {
     /// # Errors
     /// [`LinkError`]: nobody there, silent, another version, refused, another camera, stopped.
     pub fn connect(endpoint: &str, options: ConnectOptions) -> Result<Self, LinkError> {
+        Self::connect_unless(endpoint, options, &|| false)
+    }
+
+    /// Like [`RemoteWorld::connect`], until `give_up` says so: within 50 ms it then returns
+    /// [`LinkError::Stopped`]. Once connected it is not asked any more.
+    ///
+    /// # Errors
+    /// As [`RemoteWorld::connect`].
+    pub fn connect_unless(
+        endpoint: &str,
+        options: ConnectOptions,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Self, LinkError> {
         transport(endpoint)?;
         let context = options.context.clone().unwrap_or_default();
         let set_up = || {
@@ -105,7 +118,7 @@ impl RemoteWorld {
         };
         let (socket, mut monitor) =
             set_up().map_err(|source| socket_error("connect", source, endpoint))?;
-        let (welcome, channel) = shake_hands(&socket, &mut monitor, endpoint, &options)?;
+        let (welcome, channel) = shake_hands(&socket, &mut monitor, endpoint, &options, give_up)?;
         if let Some(wanted) = options.camera
             && wanted != welcome.plant.camera
         {
