@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use caril_core::{CalibrationFacts, PolicyCard};
-use caril_train::{Progress, RISK_BUDGET, WRONG_ABOVE, calibrate_on, load};
+use caril_train::{Progress, WRONG_ABOVE, calibrate_on, load};
 use clap::Args;
 
 use crate::args::BackendArg;
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::{backend, output, scenario};
 
 /// Fit temperature, thresholds, variances and conformal intervals of a pack on recordings that it
@@ -26,6 +26,12 @@ pub struct CalibrateArgs {
     /// What runs the network: that which will drive it
     #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
     backend: BackendArg,
+    /// Share of frames that may be wrong without being corrected
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE", allow_negative_numbers = true)]
+    risk: f32,
+    /// A steer further than this from the expert's is wrong, on the scale of ±1
+    #[arg(long, default_value_t = WRONG_ABOVE, value_name = "STEER", allow_negative_numbers = true)]
+    wrong_above: f32,
     /// Threads; 0 takes all
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -40,6 +46,12 @@ pub struct CalibrateArgs {
 /// If the pack or a recording cannot be used, or there are too few frames; the card is then as it
 /// was.
 pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
+    if !(args.risk > 0.0 && args.risk < 1.0) {
+        return Err(usage(format!("--risk {}: more than 0 and less than 1", args.risk)));
+    }
+    if !(args.wrong_above > 0.0 && args.wrong_above <= 2.0) {
+        return Err(usage(format!("--wrong-above {}: more than 0, at most 2", args.wrong_above)));
+    }
     let dir = scenario::pack_dir(&args.policy)?;
     let runner = backend::runner(&dir, args.backend)?;
     let before = caril_pack::load_card(&dir)?.0;
@@ -53,7 +65,9 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         command,
         data_sha256,
         frames: dataset.len() as u64,
-        risk_budget: RISK_BUDGET as f32,
+        risk_budget: args.risk,
+        wrong_above: args.wrong_above,
+        risk_reached: None,
         backend: args.backend.name(),
     };
     let card = calibrate_on(&dir, &dataset, facts, &runner, args.threads)?;
@@ -89,8 +103,17 @@ fn say(dir: &Path, before: &PolicyCard, card: &PolicyCard) {
             }
         }
     }
-    eprintln!(
-        "  among uncorrected frames at most {:.1} % should be more than {WRONG_ABOVE} off",
-        100.0 * RISK_BUDGET
-    );
+    if let Some(facts) = &card.calibrated_on {
+        let (budget, reached) = (100.0 * facts.risk_budget, facts.risk_reached.unwrap_or(f32::NAN));
+        eprintln!(
+            "  among uncorrected frames {:.2} % are more than {} off; {budget:.2} % were accepted{}",
+            100.0 * reached,
+            facts.wrong_above,
+            if reached > facts.risk_budget {
+                ": not reached, because at most a twentieth of clean frames is corrected"
+            } else {
+                ""
+            }
+        );
+    }
 }

@@ -133,13 +133,24 @@ pub struct CalibrationFacts {
     pub data_sha256: Vec<String>,
     /// Frames used.
     pub frames: u64,
-    /// Share of frames that may be wrong (steer more than 0.1 off, normalised) without being
+    /// Share of frames that may be wrong (steer more than `wrong_above` off) without being
     /// corrected.
     pub risk_budget: f32,
+    /// What counts as wrong, normalised steer; packs that do not say were calibrated with 0.1.
+    #[serde(default = "earlier_wrong_above")]
+    pub wrong_above: f32,
+    /// Share of wrong frames among the uncorrected ones of the data. Above the budget where keeping
+    /// it would have meant to correct more than a twentieth of clean frames. Earlier packs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_reached: Option<f32>,
     /// What ran the network, by its name on the command line; packs that do not say were
     /// calibrated on `flex`.
     #[serde(default = "earlier_backend")]
     pub backend: String,
+}
+
+fn earlier_wrong_above() -> f32 {
+    0.1
 }
 
 fn earlier_backend() -> String {

@@ -12,8 +12,21 @@ pub const CALIBRATION_FRAMES_MIN: usize = 50;
 
 /// |regression − expert| above this counts as wrong, normalised steer.
 pub const WRONG_ABOVE: f32 = 0.1;
-/// Share of wrong frames that is accepted among those that are not corrected.
-pub const RISK_BUDGET: f64 = 0.01;
+
+/// What risk is accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Risk {
+    /// Share of wrong frames that is accepted among those that are not corrected.
+    pub budget: f64,
+    /// |regression − expert| above this counts as wrong, normalised steer.
+    pub wrong_above: f32,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Self { budget: 0.01, wrong_above: WRONG_ABOVE }
+    }
+}
 
 /// What a fit gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +35,10 @@ pub struct Fitted {
     pub calibration: Calibration,
     /// Prediction intervals, from clean frames.
     pub conformal: Conformal,
+    /// Share of wrong frames among those at or above `mass_enter`, clean and hidden together.
+    pub risk_reached: f64,
+    /// Share of clean frames below `mass_enter`.
+    pub engaged_clean: f64,
 }
 
 /// Fits every value of a card's calibration. `None` if there are fewer than
@@ -34,13 +51,18 @@ pub struct Fitted {
 /// * Temperature: least negative log likelihood of the expert's class on clean frames (golden
 ///   section).
 /// * `mass_enter`: the lowest calibrated mass of argmax ± 1 such that of all frames, clean and
-///   hidden, at or above it at most [`RISK_BUDGET`] are wrong (more than [`WRONG_ABOVE`] off), but
-///   at most 5 % of clean frames fall below it. `mass_exit`: the same for half the budget and 15 %.
+///   hidden, at or above it at most `risk.budget` are wrong (more than `risk.wrong_above` off), but
+///   at most 5 % of clean frames fall below it, which for a weak network breaks the budget:
+///   [`Fitted::risk_reached`] says what came of it. `mass_exit`: the same for half the budget and 15 %.
 ///   `mass_floor`: of frames at or below it half are wrong.
 /// * Variances by moments over all frames: a line (gain, floor) through the squared errors of the
 ///   less and of the more uncertain half for the class mean; for the regression its RMS error in
 ///   the surer half, and the gain that makes the overall mean square right.
-pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Option<Fitted> {
+pub fn calibrate_predictions(
+    clean: &[Predicted],
+    hidden: &[Predicted],
+    risk: Risk,
+) -> Option<Fitted> {
     if clean.len() < CALIBRATION_FRAMES_MIN {
         return None;
     }
@@ -53,6 +75,7 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
             variance: q.class_variance(),
             class_square: square(q.class_mean() - p.steer),
             regression_square: square(p.regression - p.steer),
+            wrong: (p.regression - p.steer).abs() > risk.wrong_above,
         })
     };
     let clean: Vec<FrameErrors> = clean.iter().map(errors).collect::<Option<_>>()?;
@@ -64,9 +87,12 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
         masses.sort_by(f32::total_cmp);
         masses.get((share * masses.len() as f32) as usize).copied().unwrap_or(0.0)
     };
-    let mass_enter = lowest_within(&frames, RISK_BUDGET).min(quantile(0.05)).max(MASS_MIN);
-    let mass_exit = lowest_within(&frames, 0.5 * RISK_BUDGET).min(quantile(0.15)).max(mass_enter);
+    let mass_enter = lowest_within(&frames, risk.budget).min(quantile(0.05)).max(MASS_MIN);
+    let mass_exit = lowest_within(&frames, 0.5 * risk.budget).min(quantile(0.15)).max(mass_enter);
     let mass_floor = half_wrong(&frames).min(0.9 * mass_enter);
+    let kept = frames.get(..frames.partition_point(|f| f.mass >= mass_enter))?;
+    let risk_reached = share(kept, |f| f.wrong);
+    let engaged_clean = share(&clean, |f| f.mass < mass_enter);
 
     let sure = frames.get(..frames.len() / 2)?;
     let sure_square = mean(sure, |f| f.regression_square);
@@ -91,7 +117,7 @@ pub fn calibrate_predictions(clean: &[Predicted], hidden: &[Predicted]) -> Optio
         mass_exit,
         mass_floor,
     };
-    Some(Fitted { calibration, conformal })
+    Some(Fitted { calibration, conformal, risk_reached, engaged_clean })
 }
 
 /// Added to the spread of the classes before an error is measured by it, normalised steer: half the
@@ -142,7 +168,7 @@ const MASS_MIN: f32 = 0.3;
 fn lowest_within(frames: &[FrameErrors], budget: f64) -> f32 {
     let (mut lowest, mut wrong) = (1.0, 0.0);
     for (i, f) in frames.iter().enumerate() {
-        wrong += f64::from(f.wrong());
+        wrong += f64::from(f.wrong);
         if wrong <= budget * (i + 1) as f64 {
             lowest = f.mass;
         }
@@ -155,7 +181,7 @@ fn lowest_within(frames: &[FrameErrors], budget: f64) -> f32 {
 fn half_wrong(frames: &[FrameErrors]) -> f32 {
     let (mut highest, mut wrong) = (0.0, 0.0);
     for (i, f) in frames.iter().rev().enumerate() {
-        wrong += f64::from(f.wrong());
+        wrong += f64::from(f.wrong);
         if wrong >= 0.5 * (i + 1) as f64 {
             highest = f.mass;
         }
@@ -179,12 +205,7 @@ struct FrameErrors {
     variance: f32,
     class_square: f32,
     regression_square: f32,
-}
-
-impl FrameErrors {
-    fn wrong(&self) -> bool {
-        self.regression_square > WRONG_ABOVE * WRONG_ABOVE
-    }
+    wrong: bool,
 }
 
 fn square(x: f32) -> f32 {
@@ -193,6 +214,10 @@ fn square(x: f32) -> f32 {
 
 fn mean(frames: &[FrameErrors], f: impl Fn(&FrameErrors) -> f32) -> f64 {
     frames.iter().map(|x| f64::from(f(x))).sum::<f64>() / frames.len().max(1) as f64
+}
+
+fn share(frames: &[FrameErrors], f: impl Fn(&FrameErrors) -> bool) -> f64 {
+    frames.iter().filter(|x| f(x)).count() as f64 / frames.len().max(1) as f64
 }
 
 /// Golden section over ln T in [ln 0.1, ln 10].
@@ -257,7 +282,8 @@ mod tests {
     #[test]
     fn recovers_a_known_temperature() {
         for t in [0.5, 1.0, 2.5] {
-            let c = calibrate_predictions(&drawn(t, 4000), &[]).unwrap().calibration;
+            let c =
+                calibrate_predictions(&drawn(t, 4000), &[], Risk::default()).unwrap().calibration;
             assert!((c.temperature / t - 1.0).abs() < 0.1, "{t}: {}", c.temperature);
             // The class mean's squared error is its own variance, plus nothing.
             assert!((c.class_variance_gain - 1.0).abs() < 0.25, "{t}: {c:?}");
@@ -269,12 +295,17 @@ mod tests {
     #[test]
     fn at_most_a_twentieth_of_clean_frames_engage() {
         let predicted = drawn(1.5, 2000);
-        let c = calibrate_predictions(&predicted, &[]).unwrap().calibration;
+        let fitted = calibrate_predictions(&predicted, &[], Risk::default()).unwrap();
+        let c = fitted.calibration;
         let engaged = predicted.iter().filter(|p| {
             let q = Prediction::new(p.regression, p.probs(c.temperature)).unwrap();
             q.neighbour_mass() < c.mass_enter
         });
-        assert!(engaged.count() <= 100);
+        let engaged = engaged.count();
+        assert!(engaged <= 100, "{engaged}");
+        // A tenth of these are wrong anywhere: the twentieth is used up, and the budget is not kept.
+        assert_eq!(fitted.engaged_clean, engaged as f64 / 2000.0);
+        assert!(engaged >= 90 && fitted.risk_reached > 0.01, "{fitted:?}");
         assert!(c.mass_floor <= c.mass_enter && c.mass_enter <= c.mass_exit);
     }
 
@@ -290,7 +321,8 @@ mod tests {
         let hidden: Vec<_> = (0..300)
             .map(|i| make(0.1 + i as f32 * 0.01, i < 100 || (i < 200 && i % 2 == 0)))
             .collect();
-        let c = calibrate_predictions(&clean, &hidden).unwrap().calibration;
+        let fitted = calibrate_predictions(&clean, &hidden, Risk::default()).unwrap();
+        let c = fitted.calibration;
         let mass = |p: &Predicted| {
             Prediction::new(p.regression, p.probs(c.temperature)).unwrap().neighbour_mass()
         };
@@ -302,6 +334,13 @@ mod tests {
             "{wrong} {}",
             kept.len()
         );
+        assert!((fitted.risk_reached - wrong as f64 / kept.len() as f64).abs() < 1e-12);
+        assert_eq!(fitted.engaged_clean, 0.0);
+        // Who accepts more, or calls less wrong, corrects less.
+        let at = |risk| calibrate_predictions(&clean, &hidden, risk).unwrap().calibration;
+        let more = at(Risk { budget: 0.1, ..Risk::default() });
+        let coarser = at(Risk { wrong_above: 0.5, ..Risk::default() });
+        assert!(more.mass_enter < c.mass_enter && coarser.mass_enter < more.mass_enter, "{more:?}");
         assert!(c.mass_floor > mass(&hidden[10]) && c.mass_floor < c.mass_enter, "{c:?}");
         assert!(c.mass_exit > c.mass_enter, "{c:?}");
     }
@@ -321,7 +360,7 @@ mod tests {
                 })
                 .collect()
         };
-        let fitted = calibrate_predictions(&make(1), &[]).unwrap();
+        let fitted = calibrate_predictions(&make(1), &[], Risk::default()).unwrap();
         let (c, temperature) = (fitted.conformal, fitted.calibration.temperature);
         let mut covered = [[(0, 0); 2]; 2];
         for p in make(2) {
@@ -340,9 +379,9 @@ mod tests {
 
     #[test]
     fn too_few_or_broken_predictions_are_refused() {
-        assert_eq!(calibrate_predictions(&drawn(1.0, 10), &[]), None);
+        assert_eq!(calibrate_predictions(&drawn(1.0, 10), &[], Risk::default()), None);
         let mut predicted = drawn(1.0, 100);
         predicted[3].regression = f32::NAN;
-        assert_eq!(calibrate_predictions(&predicted, &[]), None);
+        assert_eq!(calibrate_predictions(&predicted, &[], Risk::default()), None);
     }
 }

@@ -12,7 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::augment::ground_distances;
 use crate::balance::Sampler;
-use crate::calibrate::{CALIBRATION_FRAMES_MIN, calibrate_predictions, hidden_samples};
+use crate::calibrate::{CALIBRATION_FRAMES_MIN, Risk, calibrate_predictions, hidden_samples};
 use crate::checkpoint::{Checkpoint, Position, give_up, replace_file};
 use crate::curves;
 use crate::dataset::{Dataset, Sample};
@@ -380,7 +380,7 @@ impl<'a> Measure<'a> {
             Some((_, features)) => features.predict(&pack.net, &hidden),
             None => self.predict(&pack.net, &hidden),
         };
-        if let Some(fitted) = calibrate_predictions(predicted, &hidden) {
+        if let Some(fitted) = calibrate_predictions(predicted, &hidden, Risk::default()) {
             pack.card.calibration = fitted.calibration;
             pack.card.conformal = Some(fitted.conformal);
             pack.card.calibrated_on = None;

@@ -35,7 +35,7 @@ pub use balance::Balance;
 pub use bench::{TrainBench, bench_train};
 pub use builder::{DatasetBuilder, RawFrame};
 pub use calibrate::{
-    CALIBRATION_FRAMES_MIN, Fitted, RISK_BUDGET, WRONG_ABOVE, calibrate_predictions, hidden_samples,
+    CALIBRATION_FRAMES_MIN, Fitted, Risk, WRONG_ABOVE, calibrate_predictions, hidden_samples,
 };
 pub use checkpoint::CHECKPOINT_FILE;
 pub use dataset::{Dataset, Drive, Sample};

@@ -7,9 +7,7 @@ use caril_core::{CalibrationFacts, CameraSpec, PolicyCard};
 use caril_policy::{Architecture, Net, Pack};
 
 use crate::augment::ground_distances;
-use crate::calibrate::{
-    CALIBRATION_FRAMES_MIN, RISK_BUDGET, calibrate_predictions, hidden_samples,
-};
+use crate::calibrate::{CALIBRATION_FRAMES_MIN, Risk, calibrate_predictions, hidden_samples};
 use crate::dataset::{Dataset, Sample};
 use crate::error::TrainError;
 use crate::evaluate::{Predicted, Quality, predict, quality};
@@ -114,7 +112,8 @@ pub fn evaluate_pack(dir: &Path, dataset: &Dataset, threads: usize) -> Result<Qu
 }
 
 /// Calibrates a pack on drives that it was not trained on and writes its card again. `facts` says
-/// which drives (its number of frames is filled in) and what `runner` is called.
+/// which drives, what `runner` is called, and with `risk_budget` and `wrong_above` what risk is
+/// accepted; its number of frames and the risk reached are filled in.
 ///
 /// # Errors
 /// As [`predict_pack`], and [`TrainError::Option`] if there are fewer than
@@ -127,7 +126,7 @@ pub fn calibrate_on(
     threads: usize,
 ) -> Result<PolicyCard, TrainError> {
     const EXPECTED: &str = "recordings with at least 50 frames and finite predictions";
-    debug_assert_eq!(CALIBRATION_FRAMES_MIN, 50);
+    const { assert!(CALIBRATION_FRAMES_MIN == 50, "as EXPECTED says") };
     let Pack { mut card, net } = Pack::load(dir, &runner.device())?;
     let clean: Vec<&Sample> = dataset.drives.iter().flat_map(|d| &d.samples).collect();
     let distances_m = ground_distances(&card.camera, &dataset.input);
@@ -136,12 +135,13 @@ pub fn calibrate_on(
     let (scale, pools) = (card.inputs.speed_scale_mps.unwrap_or(1.0), worker_pools(threads)?);
     let predict =
         |samples: &[&Sample]| runner.predict(&net, samples, &dataset.input, scale, &pools);
-    let fitted = calibrate_predictions(&predict(&clean), &predict(&hidden))
+    let risk = Risk { budget: f64::from(facts.risk_budget), wrong_above: facts.wrong_above };
+    let fitted = calibrate_predictions(&predict(&clean), &predict(&hidden), risk)
         .ok_or(TrainError::Option { option: "data", expected: EXPECTED })?;
     card.calibration = fitted.calibration;
     card.conformal = Some(fitted.conformal);
     facts.frames = clean.len() as u64;
-    facts.risk_budget = RISK_BUDGET as f32;
+    facts.risk_reached = Some(fitted.risk_reached as f32);
     card.calibrated_on = Some(facts);
     caril_pack::save_card(&card, dir)?;
     Ok(card)
