@@ -123,6 +123,10 @@ pub struct ControlArgs {
     /// What runs the network
     #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     pub backend: BackendArg,
+    /// Threads of one prediction on cpu and int8: the same bits, sooner on a machine with a core
+    /// to spare
+    #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub threads: u8,
     /// Correction of uncertain actions [default: calibrated]
     #[arg(long, value_enum)]
     pub correction: Option<CorrectionArg>,

@@ -84,32 +84,42 @@ pub fn device_name(backend: BackendArg) -> anyhow::Result<String> {
     Ok(format!("CPU, {} kernels", Isa::best().name()))
 }
 
-/// Loads a pack with a changed card: another calibration or camera.
+/// Loads a pack with a changed card: another calibration or camera. `threads` (1 or 2) are those of
+/// one prediction on the CPU executor, with the same bits either way.
 ///
 /// # Errors
-/// If the pack cannot be used or the build or the machine does not have the backend.
+/// If there are two threads for a backend that has its own, the pack cannot be used or the build or the machine does not have the backend.
 pub fn open(
     dir: &Path,
     backend: BackendArg,
+    threads: u8,
     change: impl FnOnce(&mut PolicyCard),
 ) -> anyhow::Result<AnyPolicy> {
     check(backend)?;
     #[cfg(feature = "burn")]
     if let Some(backend) = backend.of_burn() {
+        if threads != 1 {
+            let name = backend.name();
+            return Err(usage(format!(
+                "--threads: only of cpu and int8, {name} has threads of its own"
+            )));
+        }
         return of_burn(dir, backend, change);
     }
-    Ok(Box::new(own(dir, backend, change)?))
+    Ok(Box::new(own(dir, backend, threads, change)?))
 }
 
 /// A pack on the CPU executor.
 fn own(
     dir: &Path,
     backend: BackendArg,
+    threads: u8,
     change: impl FnOnce(&mut PolicyCard),
 ) -> anyhow::Result<CpuPolicy> {
+    let options = Options { threads: usize::from(threads), ..Options::default() };
     match backend {
-        BackendArg::Int8 => crate::quantize::load(dir, change),
-        _ => Ok(CpuPolicy::load_with(dir, Options::default(), change)?),
+        BackendArg::Int8 => crate::quantize::load(dir, options, change),
+        _ => Ok(CpuPolicy::load_with(dir, options, change)?),
     }
 }
 
@@ -141,7 +151,7 @@ pub fn runner(dir: &Path, backend: BackendArg) -> anyhow::Result<caril_train::Ru
     if let Some(backend) = backend.of_burn() {
         return Ok(caril_train::Runner::Burn(backend.device()?));
     }
-    let mut policy = own(dir, backend, |_| {})?;
+    let mut policy = own(dir, backend, 1, |_| {})?;
     Ok(caril_train::Runner::one(move |image, speed, branch| {
         policy.infer_tensor(image, speed, branch).ok()
     }))

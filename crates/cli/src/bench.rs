@@ -46,6 +46,9 @@ pub struct StepArgs {
     /// What runs the network
     #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
+    /// Threads of one prediction on cpu and int8
+    #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    threads: u8,
     /// Frames
     #[arg(long, default_value_t = 1000)]
     frames: u64,
@@ -238,7 +241,7 @@ pub fn step_rows(
 }
 
 fn step(args: &StepArgs) -> anyhow::Result<Exit> {
-    let policy = scenario::load_policy(&args.policy, args.backend)?;
+    let policy = scenario::load_policy(&args.policy, args.backend, args.threads)?;
     let (rows, _) = step_rows(policy, args.frames)?;
     print(&rows, args.json)
 }

@@ -37,6 +37,9 @@ pub struct InferArgs {
     /// What runs the network, the reference first
     #[arg(long, value_enum, num_args = 1.., default_value = "cpu")]
     backend: Vec<BackendArg>,
+    /// Threads of one prediction on cpu and int8
+    #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    threads: u8,
     /// Frames of the embedded world, driven by the expert in every weather
     #[arg(long, default_value_t = 100)]
     frames: usize,
@@ -138,7 +141,10 @@ pub fn run(args: &InferArgs) -> anyhow::Result<Exit> {
     }
     let mut runners: Vec<Vec<Runner>> = Vec::new();
     for dir in &packs {
-        let all = args.backend.iter().map(|b| Runner::open(dir, *b));
+        // Burn's backends have threads of their own.
+        let threads =
+            |b| if matches!(b, BackendArg::Cpu | BackendArg::Int8) { args.threads } else { 1 };
+        let all = args.backend.iter().map(|b| Runner::open(dir, *b, threads(*b)));
         runners.push(all.collect::<anyhow::Result<_>>()?);
     }
     let first = runners.iter().flatten().next().context("no pack")?;
@@ -220,11 +226,11 @@ fn invent(folder: &Path, name: &str, seed: u64) -> anyhow::Result<PathBuf> {
 }
 
 impl Runner {
-    fn open(dir: &Path, with: BackendArg) -> anyhow::Result<Self> {
+    fn open(dir: &Path, with: BackendArg, threads: u8) -> anyhow::Result<Self> {
         // The device is not counted: it is asked for once in a process.
         let device = backend::device_name(with)?;
         let start = Instant::now();
-        let mut policy = backend::open(dir, with, |_| {})?;
+        let mut policy = backend::open(dir, with, threads, |_| {})?;
         let _ = policy.infer(&Frame::for_camera(&policy.card().camera));
         let start_ms = start.elapsed().as_secs_f64() * 1e3;
         let card = policy.card();

@@ -119,7 +119,7 @@ pub fn run(args: &StartArgs) -> anyhow::Result<Exit> {
 /// Loads, commands once and ends.
 fn once(args: &StartArgs) -> anyhow::Result<Exit> {
     let before_mb = resident("VmRSS:")?;
-    let policy = scenario::load_policy(&args.policy, args.backend)?;
+    let policy = scenario::load_policy(&args.policy, args.backend, 1)?;
     let mut frame = Frame::for_camera(&policy.card().camera);
     for (i, byte) in frame.image.data.iter_mut().enumerate() {
         *byte = (i.wrapping_mul(2_654_435_761) >> 13) as u8;

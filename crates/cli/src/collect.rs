@@ -94,6 +94,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     let stop = output::stop_on_ctrl_c_saying("closing the recording")?;
     let mut source = Source::open(args)?;
     let control = ControlArgs {
+        threads: 1,
         policy: String::new(),
         backend: BackendArg::Cpu,
         correction: Some(CorrectionArg::Off),
@@ -145,7 +146,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         let mut driver: Driver<AnyPolicy> = match &args.dagger {
             None => Driver::Expert,
             Some(name) => {
-                let policy = scenario::load_policy(name, BackendArg::Cpu)?;
+                let policy = scenario::load_policy(name, BackendArg::Cpu, 1)?;
                 Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
             }
         };

@@ -38,6 +38,9 @@ pub struct DoctorArgs {
     /// What runs the network
     #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
+    /// Threads of one prediction on cpu and int8
+    #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    threads: u8,
     /// How long frames are stepped at the rate, seconds
     #[arg(long, default_value_t = 5.0, value_name = "S")]
     seconds: f64,
@@ -100,7 +103,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
         return Err(usage(format!("--seconds must be 0.5 to 3600, not {}", args.seconds)));
     }
     let root = Path::new("/");
-    let policy = scenario::load_policy(&args.policy, args.backend)?;
+    let policy = scenario::load_policy(&args.policy, args.backend, args.threads)?;
     let name = policy.card().name.clone();
     let (stages, mut pipeline) = crate::bench::step_rows(policy, 200)?;
     let paced = measure::paced(&mut pipeline, args.rate, args.seconds);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use caril_core::{Config, FrameId, Image, Pacing, Policy, StepRecord, World};
+use caril_core::{Config, FrameId, Image, Pacing, Policy, PolicyCard, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
 use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
 use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag};
@@ -134,7 +134,8 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         config.record.image_every = u32::from(images != RecordImages::None);
         config.record.lossless = images == RecordImages::Lossless;
     }
-    let mut policy = scenario::load_policy(&args.control.policy, args.control.backend)?;
+    let mut policy =
+        scenario::load_policy(&args.control.policy, args.control.backend, args.control.threads)?;
     let stop = output::stop_on_ctrl_c()?;
     if args.plant == "sim" {
         let sim = scenario::sim_config(&args.scenario, &config, policy.card().camera)?;
@@ -151,7 +152,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
             return Err(usage(format!("--plant {}: expected sim, tcp://… or ipc://…", args.plant)));
         }
         let (keys, _) = args.link.keys(&args.plant)?;
-        let mut world = connect_while(&args.plant, &policy, keys, || false)?;
+        let mut world = connect_while(&args.plant, &policy, keys, &stop, || false)?;
         config.drive_loop.pacing = world.info().pacing;
         warm_up(&mut policy);
         drive(args, &config, &mut world, policy, &stop)
@@ -192,7 +193,7 @@ fn over_zeromq(
             })?
         };
         warm_up(&mut policy);
-        let driven = connect_while(&endpoint, &policy, None, || !plant.is_finished())
+        let driven = connect_while(&endpoint, &policy, None, stop, || !plant.is_finished())
             .and_then(|mut world| drive(args, config, &mut world, policy, stop));
         plant_stop.store(true, Ordering::Relaxed);
         // What went wrong in the plant is the cause of whatever the controller says.
@@ -205,6 +206,7 @@ fn connect_while(
     endpoint: &str,
     policy: &dyn Policy,
     keys: Option<Keyring>,
+    stop: &StopFlag,
     own_plant_runs: impl Fn() -> bool,
 ) -> anyhow::Result<RemoteWorld> {
     let mut tries = 0;
@@ -216,10 +218,10 @@ fn connect_while(
             keys: keys.clone(),
             ..ConnectOptions::default()
         };
-        match RemoteWorld::connect(endpoint, options) {
+        match RemoteWorld::connect_unless(endpoint, options, &|| stop.asked()) {
             Ok(world) => return Ok(world),
             // Our own plant may still be building its scenery.
-            Err(e) if tries < 12 && own_plant_runs() => {
+            Err(e) if tries < 12 && own_plant_runs() && !stop.asked() => {
                 tries += 1;
                 tracing::debug!("connect: {e}");
             }
@@ -256,6 +258,10 @@ fn drive<W: World>(
 ) -> anyhow::Result<Exit> {
     let info = world.info().clone();
     let card = policy.card().clone();
+    // What acts: the card with the configuration's thresholds, for the report.
+    let calibration =
+        config.correction.over(&card.calibration).map_err(|e| usage(e.to_string()))?;
+    let acting = PolicyCard { calibration, ..card.clone() };
     let device = backend::device_name(args.control.backend)?;
     let (record_path, report_path) = output_paths(args)?;
     let own_folder = args.record.is_none() && args.out.is_none();
@@ -355,35 +361,44 @@ fn drive<W: World>(
         parts,
         realtime: realtime.asked().then(|| realtime.text()),
     };
+    let mut report_error = None;
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
         let pictures =
             record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
-        report::write_report(
+        report_error = report::write_report(
             &report::ReportInput {
                 title: &format!("{} in {}", info.map, info.weather),
                 command_line: &header.command_line.join(" "),
                 plant: &info,
-                card: Some(&card),
+                card: Some(&acting),
                 map: map.as_ref(),
                 steps: &steps,
                 summary: &serde_json::to_value(&out)?,
                 pictures: &pictures,
             },
             path,
-        )?;
+        )
+        .err();
     }
     if args.json {
         output::print_json(&out)?;
     } else {
         say::print_summary(&out, &end);
     }
+    let mut degraded = false;
+    // The drive's figures are told before anything is said of a full disk.
+    if let Some(error) = report_error {
+        eprintln!("warning: no report: {error:#}");
+        degraded = true;
+    }
     if let Some(error) = recorded.and_then(|r| r.write_error) {
         let path = record_path.unwrap_or_default();
         eprintln!("warning: the recording is not whole: {error}: {}", path.display());
-        return Ok(Exit::Degraded);
+        degraded = true;
     }
-    Ok(say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))
+    let exit = say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images);
+    Ok(if degraded && exit == Exit::Ok { Exit::Degraded } else { exit })
 }
 
 /// The pictures of the least confident moments, from the recording.
@@ -415,6 +430,23 @@ fn unix_seconds() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
+/// A folder `runs/<stamp>` that was not there: a second drive within the second, or a clock that
+/// begins anew with every start of a board, must not write over what is kept.
+fn own_folder(runs: &Path, stamp: &str) -> anyhow::Result<PathBuf> {
+    let context = || format!("cannot make a folder in {}", runs.display());
+    std::fs::create_dir_all(runs).with_context(context)?;
+    let mut number = 1;
+    loop {
+        let name = if number == 1 { stamp.to_owned() } else { format!("{stamp}-{number}") };
+        let folder = runs.join(name);
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(e) => return Err(e).with_context(context),
+        }
+    }
+}
+
 /// Where recording and report go. With `--record none` and no `--out` nothing is written.
 fn output_paths(args: &DriveArgs) -> anyhow::Result<(Option<PathBuf>, Option<PathBuf>)> {
     let no_record = args.record.as_deref() == Some("none");
@@ -428,7 +460,7 @@ fn output_paths(args: &DriveArgs) -> anyhow::Result<(Option<PathBuf>, Option<Pat
         }
         _ => {
             let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-            Path::new("runs").join(stamp)
+            own_folder(Path::new("runs"), &stamp)?
         }
     };
     if !folder.as_os_str().is_empty() {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use caril_runtime::DriveError;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -49,8 +51,10 @@ impl Exit {
         }
         if error.downcast_ref::<UsageError>().is_some() {
             Self::Usage
-        } else if matches!(error.downcast_ref(), Some(caril_runtime::DriveError::Bug { .. })) {
+        } else if matches!(error.downcast_ref(), Some(DriveError::Bug { .. })) {
             Self::Bug
+        } else if matches!(error.downcast_ref(), Some(DriveError::TooSlow { .. })) {
+            Self::Usage
         } else {
             Self::Failed
         }
@@ -73,7 +77,6 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use anyhow::Context as _;
-    use caril_runtime::DriveError;
 
     #[test]
     fn errors_have_their_exit_codes_whatever_is_said_about_them() {

@@ -63,7 +63,11 @@ struct Int8 {
 ///
 /// # Errors
 /// If `caril quantize` has not been run on these weights, or the pack does not load.
-pub fn load(dir: &Path, change: impl FnOnce(&mut PolicyCard)) -> anyhow::Result<CpuPolicy> {
+pub fn load(
+    dir: &Path,
+    options: Options,
+    change: impl FnOnce(&mut PolicyCard),
+) -> anyhow::Result<CpuPolicy> {
     let path = dir.join(FILE);
     let text = std::fs::read_to_string(&path).map_err(|e| {
         usage(format!("--backend int8 needs `caril quantize` first ({e}): {}", path.display()))
@@ -81,7 +85,7 @@ pub fn load(dir: &Path, change: impl FnOnce(&mut PolicyCard)) -> anyhow::Result<
     if !int8.ranges.iter().all(finite) {
         anyhow::bail!("a range is not finite: {}", path.display());
     }
-    Ok(CpuPolicy::load_int8(dir, Options::default(), int8.ranges, change)?)
+    Ok(CpuPolicy::load_int8(dir, options, int8.ranges, change)?)
 }
 
 /// Runs the command. If too many decisions flip, int8.json is not kept: exit code 1.

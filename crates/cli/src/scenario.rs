@@ -141,8 +141,8 @@ pub type AnyPolicy = Box<dyn Policy>;
 ///
 /// # Errors
 /// If there is no such pack, it cannot be used or the backend is not in this build.
-pub fn load_policy(name: &str, backend: BackendArg) -> anyhow::Result<AnyPolicy> {
-    backend::open(&pack_dir(name)?, backend, |_| {})
+pub fn load_policy(name: &str, backend: BackendArg, threads: u8) -> anyhow::Result<AnyPolicy> {
+    backend::open(&pack_dir(name)?, backend, threads, |_| {})
 }
 
 /// Folders of all packs in `weights/`.

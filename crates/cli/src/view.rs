@@ -70,7 +70,8 @@ pub fn about_controller(
     card: &PolicyCard,
     backend: &str,
 ) -> About {
-    let calibration = &card.calibration;
+    // Whoever starts a drive has had the thresholds checked.
+    let calibration = &config.correction.over(&card.calibration).unwrap_or(card.calibration);
     let line = |name, value| Threshold { name, value };
     let (correction, temperature, thresholds) = match config.correction.mode {
         CorrectionMode::Off => ("off", 1.0, Vec::new()),

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Calibration;
+
 /// Which correction is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,11 +28,54 @@ pub struct CorrectionConfig {
     pub speed_cap_min_mps: f32,
     /// Mode `calibrated`: the cap where the correction engages, m/s.
     pub speed_cap_max_mps: f32,
+    /// Mode `calibrated`: engages below this mass of argmax ± 1 instead of the card's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass_enter: Option<f32>,
+    /// Lets go above this instead of the card's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass_exit: Option<f32>,
+    /// The speed cap is lowest at and below this instead of the card's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass_floor: Option<f32>,
+}
+
+impl CorrectionConfig {
+    /// A card's calibration with the thresholds that are given here instead of its own.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if they are not 0 ≤ floor ≤ enter ≤ exit ≤ 1 together.
+    pub fn over(&self, card: &Calibration) -> Result<Calibration, ConfigError> {
+        let calibration = Calibration {
+            mass_enter: self.mass_enter.unwrap_or(card.mass_enter),
+            mass_exit: self.mass_exit.unwrap_or(card.mass_exit),
+            mass_floor: self.mass_floor.unwrap_or(card.mass_floor),
+            ..*card
+        };
+        let (floor, exit) = (calibration.mass_floor, calibration.mass_exit);
+        if 0.0 <= floor
+            && floor <= calibration.mass_enter
+            && calibration.mass_enter <= exit
+            && exit <= 1.0
+        {
+            return Ok(calibration);
+        }
+        Err(ConfigError {
+            field: "correction.mass_floor, mass_enter, mass_exit",
+            expected: "0 to 1 and rising, with the card's where they are not given",
+        })
+    }
 }
 
 impl Default for CorrectionConfig {
     fn default() -> Self {
-        Self { mode: CorrectionMode::Calibrated, speed_cap_min_mps: 5.5, speed_cap_max_mps: 10.0 }
+        Self {
+            mode: CorrectionMode::Calibrated,
+            speed_cap_min_mps: 5.5,
+            speed_cap_max_mps: 10.0,
+            mass_enter: None,
+            mass_exit: None,
+            mass_floor: None,
+        }
     }
 }
 
@@ -322,5 +367,22 @@ mod tests {
         let mut c = Config::default();
         c.limits.lateral_accel_max_mps2 = f32::NAN;
         assert_eq!(c.validate().unwrap_err().field, "limits.lateral_accel_max_mps2");
+    }
+
+    #[test]
+    fn thresholds_are_the_cards_unless_they_are_given() {
+        let card = Calibration::default();
+        let none = CorrectionConfig::default();
+        assert_eq!(none.over(&card), Ok(card));
+        let c = CorrectionConfig { mass_enter: Some(0.85), ..none };
+        assert_eq!(c.over(&card), Ok(Calibration { mass_enter: 0.85, ..card }));
+        // Above the card's exit, below its floor, no number.
+        for bad in [0.95, 0.2, f32::NAN] {
+            let c = CorrectionConfig { mass_enter: Some(bad), ..none };
+            assert!(c.over(&card).unwrap_err().field.contains("mass_enter"), "{bad}");
+        }
+        let all = [Some(0.0), Some(0.0), Some(1.0)];
+        let [mass_floor, mass_enter, mass_exit] = all;
+        assert!(CorrectionConfig { mass_floor, mass_enter, mass_exit, ..none }.over(&card).is_ok());
     }
 }

@@ -60,6 +60,19 @@ pub enum DriveError {
     /// The configuration makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The plant's frames are further apart than the gate waits for one.
+    #[error(
+        "the plant sends {rate_hz_text} frames/s, but gate.late_ms is {late_ms}: every frame would be \
+         late; set gate.late_ms to {needed_ms} or more (--config), and missing_ms and gone_ms above it"
+    )]
+    TooSlow {
+        /// The plant's rate, frames a second, as text so that errors compare.
+        rate_hz_text: String,
+        /// `gate.late_ms` as configured.
+        late_ms: u32,
+        /// The least that fits the rate.
+        needed_ms: u32,
+    },
     /// A bug: the loop panicked. The plant was told to brake, the recording is closed by its
     /// owner.
     #[error("bug in the drive loop, the car was told to brake: {message}")]
@@ -106,6 +119,7 @@ pub fn drive_watched<W: World, P: Policy>(
     on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
 ) -> Result<DriveEnd, DriveError> {
     let pipeline = Pipeline::new(policy, config)?;
+    in_time(config, world.info().rate_hz)?;
     let clock = MonotonicClock::start();
     let mut last_id = FrameId(0);
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -131,6 +145,22 @@ pub fn drive_watched<W: World, P: Policy>(
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
         DriveError::Bug { message }
+    })
+}
+
+/// The gate's patience must fit the plant's rate: with frames further apart than `late_ms` every
+/// one would be late, and the car would stop for good.
+fn in_time(config: &Config, rate_hz: f32) -> Result<(), DriveError> {
+    let late_ms = config.gate.late_ms;
+    // Half a period more, so that a little jitter is no fault.
+    let needed_ms = (1500.0 / rate_hz).ceil();
+    if rate_hz > 0.0 && late_ms as f32 >= needed_ms {
+        return Ok(());
+    }
+    Err(DriveError::TooSlow {
+        rate_hz_text: rate_hz.to_string(),
+        late_ms,
+        needed_ms: needed_ms as u32,
     })
 }
 
@@ -197,7 +227,8 @@ fn run<W: World, P: Policy>(
                     recorder.push_no_frame(&record);
                 }
                 watch(&record, None);
-                if stop.asked() || now_ns.saturating_sub(last_fresh_ns) > gone_ns {
+                // A wait without a frame is no standstill: below 20 Hz every period has one.
+                if stop.insisted() || now_ns.saturating_sub(last_fresh_ns) > gone_ns {
                     break (None, !stop.asked());
                 }
                 continue;

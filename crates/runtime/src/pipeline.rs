@@ -122,13 +122,15 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// A controller at rest with the card's calibration and steer scale.
+    /// A controller at rest with the card's steer scale and calibration, less the thresholds that
+    /// the configuration gives.
     ///
     /// # Errors
-    /// [`ConfigError`] if the configuration makes no sense.
+    /// [`ConfigError`] if the configuration makes no sense, by itself or with the card.
     pub fn new(card: &PolicyCard, config: &Config) -> Result<Self, ConfigError> {
+        let calibration = config.correction.over(&card.calibration)?;
         Ok(Self {
-            controller: Controller::new(*config, card.calibration, card.steer_scale)?,
+            controller: Controller::new(*config, calibration, card.steer_scale)?,
             pacing: config.drive_loop.pacing,
             deadline_ns: u64::from(config.gate.deadline_ms) * 1_000_000,
             plant_ns: None,

@@ -89,7 +89,7 @@ fn fill(frame: &mut Frame, id: u64, speed_mps: f32) {
 
 /// A car on a line that obeys throttle and brake; a script may change what is seen.
 pub struct Line<S> {
-    info: PlantInfo,
+    pub info: PlantInfo,
     script: S,
     /// Observations so far; the id of a frame.
     pub seen: u64,

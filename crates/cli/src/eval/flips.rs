@@ -169,7 +169,7 @@ fn watch(
     let camera = recording.header().plant.camera;
     if runners.is_empty() {
         for backend in backends {
-            let policy = backend::open(dir, *backend, |card| card.camera = camera)?;
+            let policy = backend::open(dir, *backend, 1, |card| card.camera = camera)?;
             let (state, decided) = (CorrectionState::default(), Vec::new());
             runners.push(Runner { backend: *backend, policy, state, decided });
         }

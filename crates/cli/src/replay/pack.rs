@@ -40,7 +40,7 @@ pub fn open(
             (find(header, card)?, Some(card.clone()))
         }
     };
-    crate::backend::open(&dir, backend, |card| {
+    crate::backend::open(&dir, backend, 1, |card| {
         if let Some(own) = own {
             *card = own;
         }

@@ -94,6 +94,42 @@ fn one_request_stops_comfortably_and_ends_at_a_stand() {
 }
 
 #[test]
+fn a_wait_without_a_frame_is_no_standstill() {
+    let stop = StopFlag::new();
+    // As with 10 frames/s in free pacing: between two frames there is a wait that brings none.
+    let mut waited = false;
+    let mut world = Line::new(8.0, |id, _: &mut Frame| {
+        if id == 20 {
+            stop.ask();
+        }
+        waited = !waited;
+        let plain = Observation::plain(if waited { Observed::Nothing } else { Observed::Fresh });
+        // The line counts its waits as frames.
+        Observation { dropped: 1, ..plain }
+    });
+    let end = run_on(&mut world, always(0.0), &stop, None).unwrap();
+    assert_eq!((end.summary.end, end.stopped), (Some(EndReason::Stopped), true));
+    assert!(world.speed_mps < STANDING_MPS, "{} m/s", world.speed_mps);
+    assert!(world.got.iter().rev().skip(1).all(|c| c.brake < 0.5), "no hard stop: {:?}", world.got);
+}
+
+#[test]
+fn a_plant_slower_than_the_gates_patience_is_refused_before_the_start() {
+    let drive_at = |rate_hz: f32| {
+        let mut world = Line::new(5.0, well);
+        world.info.rate_hz = rate_hz;
+        let end = run_on(&mut world, always(0.0), &StopFlag::new(), Some(30));
+        (end.map(|e| e.summary.modes.nominal).map_err(|e| e.to_string()), world.seen)
+    };
+    assert_eq!(drive_at(10.0).0, Ok(30));
+    let (end, seen) = drive_at(5.0);
+    let message = end.unwrap_err();
+    assert!(message.contains("set gate.late_ms to 300 or more"), "{message}");
+    assert_eq!(seen, 0);
+    assert!(drive_at(f32::NAN).0.is_err() && drive_at(0.0).0.is_err());
+}
+
+#[test]
 fn two_requests_end_at_once_with_full_brake() {
     let stop = StopFlag::new();
     let mut world = Line::new(8.0, |id, _: &mut Frame| {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{PERIOD_NS, Ticking, Told, always, frame, free, sure};
-use caril_core::{Fault, FrameId, Mode, StepRecord};
+use caril_core::{Fault, FrameId, Mode, Regime, StepRecord};
 
 const NONE: FaultSet = FaultSet::EMPTY;
 
@@ -28,6 +28,26 @@ fn the_record_is_the_frame_the_prediction_and_the_command() {
     assert_eq!((r.mode, r.command.mode), (Mode::Nominal, Mode::Nominal));
     // Each of the four readings of the clock is ten later.
     assert_eq!(r.times.ns, [0, 10, 10, 10, 0, 0]);
+}
+
+#[test]
+fn the_configurations_thresholds_count_before_the_cards() {
+    let regime = |mass_enter: Option<f32>| {
+        // Half of the mass lies far off: 0.5 on argmax ± 1, where the card engages below 0.8.
+        let mut probs = [0.0; BIN_COUNT];
+        (probs[5], probs[9]) = (0.5, 0.5);
+        let policy = Told::new(move |_| Ok(Prediction::new(0.0, probs).unwrap()));
+        let mut config = Config::default();
+        (config.correction.mass_enter, config.correction.mass_floor) = (mass_enter, Some(0.1));
+        let mut pipeline = Pipeline::new(policy, &config)?;
+        Ok::<_, ConfigError>(
+            pipeline.step(&Ticking::new(0, 1), &frame(3), 0, NONE).correction.regime,
+        )
+    };
+    assert_eq!(regime(None), Ok(Regime::Fused));
+    assert_eq!(regime(Some(0.9)), Ok(Regime::Fused));
+    assert_eq!(regime(Some(0.4)), Ok(Regime::Kept));
+    assert!(regime(Some(0.99)).is_err(), "above the card's exit");
 }
 
 #[test]

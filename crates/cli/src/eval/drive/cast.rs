@@ -60,6 +60,10 @@ pub fn roles(
         }
         config.validate().map_err(|e| usage(format!("arm {}: {e}", arm.name)))?;
         let card = own_pack.as_deref().map(scenario::load_card).transpose()?;
+        if let Some(card) = &card {
+            let over = config.correction.over(&card.calibration);
+            over.map_err(|e| usage(format!("arm {}: {e}", arm.name)))?;
+        }
         roles.push(Role {
             arm,
             config,
@@ -76,23 +80,27 @@ pub fn roles(
 pub struct Borrowed<'a> {
     policy: &'a mut dyn Policy,
     mode: Option<Mode>,
+    /// Below this mass the correction engages.
+    mass_enter: f32,
 }
 
 impl<'a> Borrowed<'a> {
     /// The arm's use of a pack.
-    pub fn new(policy: &'a mut AnyPolicy, driver: &Driver) -> Self {
+    pub fn new(policy: &'a mut AnyPolicy, driver: &Driver, config: &Config) -> Self {
         let mode = match driver {
             Driver::Network { mode, .. } => Some(*mode),
             Driver::Expert => None,
         };
-        Self { policy: policy.as_mut(), mode }
+        let mass_enter =
+            config.correction.mass_enter.unwrap_or(policy.card().calibration.mass_enter);
+        Self { policy: policy.as_mut(), mode, mass_enter }
     }
 
     /// The expert's steer, normalised, if the network is unsure of the frame.
     fn told(&self, frame: &Frame, prediction: &Prediction) -> Option<f32> {
         let card = self.policy.card();
         let scaled = prediction.temperature_scaled(card.calibration.temperature);
-        let unsure = scaled.neighbour_mass() < card.calibration.mass_enter;
+        let unsure = scaled.neighbour_mass() < self.mass_enter;
         let steer = frame.truth?.expert_steer / card.steer_scale;
         unsure.then_some(steer.clamp(-1.0, 1.0))
     }

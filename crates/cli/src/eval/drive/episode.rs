@@ -130,7 +130,7 @@ impl Stage {
         let name = role.pack.clone().with_context(|| format!("arm {}: no pack", role.arm.name))?;
         let mut policy = match self.policies.remove(&name) {
             Some(policy) => policy,
-            None => scenario::load_policy(&name, role.backend)?,
+            None => scenario::load_policy(&name, role.backend, 1)?,
         };
         let mut config = role.config;
         config.drive_loop.seed = episode.seed;
@@ -139,7 +139,7 @@ impl Stage {
         let mut steps = Vec::new();
         let driven = caril_runtime::drive(
             &mut world,
-            Borrowed::new(&mut policy, &role.arm.driver),
+            Borrowed::new(&mut policy, &role.arm.driver, &role.config),
             &config,
             None,
             &StopFlag::new(),

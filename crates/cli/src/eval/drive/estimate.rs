@@ -17,12 +17,26 @@ const SPEED_MPS: f64 = 6.5;
 /// Without a terminal, so often a line says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 
-/// What will be driven and roughly how long that takes, from some frames of a drive in this
-/// process. Other work on the machine makes it longer.
+/// What will be driven and roughly how long that takes, for people.
+///
+/// # Errors
+/// As [`seconds`].
+pub fn sentence(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Result<String> {
+    let pairs: BTreeSet<String> = episodes.iter().map(Episode::pair).collect();
+    Ok(format!(
+        "{} episodes ({} pairs) in {jobs} processes: about {}",
+        episodes.len(),
+        pairs.len(),
+        human(seconds(episodes, roles, jobs)?)
+    ))
+}
+
+/// Roughly how long it takes, from some frames of a drive in this process. Other work on the
+/// machine makes it longer.
 ///
 /// # Errors
 /// If the trial drive is impossible: then all would be.
-pub fn sentence(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Result<String> {
+pub fn seconds(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Result<f64> {
     let networks: Vec<&Role> = roles.iter().filter(|r| r.arm.driver != Driver::Expert).collect();
     let driven: Vec<(&Episode, &Role)> = episodes
         .iter()
@@ -45,13 +59,7 @@ pub fn sentence(episodes: &[Episode], roles: &[Role], jobs: usize) -> anyhow::Re
             .sum();
         seconds = frames * frame_s / jobs as f64;
     }
-    let pairs: BTreeSet<String> = episodes.iter().map(Episode::pair).collect();
-    Ok(format!(
-        "{} episodes ({} pairs) in {jobs} processes: about {}",
-        episodes.len(),
-        pairs.len(),
-        human(seconds)
-    ))
+    Ok(seconds)
 }
 
 /// A duration as people say it.

@@ -139,7 +139,7 @@ fn episodes_csv(results: &[EpisodeResult]) -> String {
     let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
     let mut csv = format!(
         "suite,group,cell,trial,arm,map,seed,weather,faults,traffic,status,end,frames,route_m,\
-         driven_m,{},ticks,changed,harmed,helped,step_hash\n",
+         driven_m,{},ticks,changed,harmed,helped,step_hash,message\n",
         names.join(",")
     );
     for r in results {
@@ -159,13 +159,15 @@ fn episodes_csv(results: &[EpisodeResult]) -> String {
         csv += &head.join(",");
         match &r.status {
             Status::Crashed { message } => {
-                csv += &format!(",crashed,{}\n", field(message));
+                // The message stands last but for the hash's column: no figure's place is taken.
+                let empty = ",".repeat(METRICS.len() + 8);
+                csv += &format!(",crashed,{empty},{}\n", field(message));
             }
             Status::Driven { measures: m, step_hash, .. } => {
                 let end = serde_json::to_string(&m.end).unwrap_or_default();
                 let values: Vec<String> = METRICS.iter().map(|k| number((k.get)(m))).collect();
                 csv += &format!(
-                    ",driven,{},{},{},{},{},{},{},{},{},{step_hash}\n",
+                    ",driven,{},{},{},{},{},{},{},{},{},{step_hash},\n",
                     end.trim_matches('"'),
                     m.frames,
                     m.route_m,
@@ -190,7 +192,8 @@ mod tests {
 
     #[test]
     fn every_line_has_as_many_fields_as_the_head() {
-        let results = super::super::testing::results(4);
+        let mut results = super::super::testing::results(4);
+        results[1].status = Status::Crashed { message: "killed".into() };
         let arms: Vec<Arm> = ["off", "calibrated"].iter().map(|a| Arm::parse(a).unwrap()).collect();
         let b = Bootstrap { resamples: 50, ..Bootstrap::new(1) };
         let tables = compare(&results, &arms, &b);

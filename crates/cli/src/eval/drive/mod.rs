@@ -128,6 +128,13 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         wanted.extend(plan(suite, &arms, trials, shard).map_err(|e| usage(e.to_string()))?);
     }
     let jobs = args.jobs.map_or_else(cores, |j| j as usize);
+    if args.plan && args.show.json {
+        let seconds = estimate::seconds(&wanted, &facts.roles, jobs)?;
+        output::print_json(
+            &serde_json::json!({ "episodes": wanted, "jobs": jobs, "seconds": seconds }),
+        )?;
+        return Ok(Exit::Ok);
+    }
     if args.plan {
         for episode in &wanted {
             output::print_text(&format!(
@@ -239,7 +246,7 @@ fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
     let mut whole = Store::open(&args.out, &mut facts)?;
     let plan = whole_plan(&facts)?;
     for dir in &args.from {
-        for result in Store::open(dir, &mut facts.clone())?.all().into_values() {
+        for result in store::read_results(dir)?.into_values() {
             if !whole.has(&result.episode, result.measures().is_some()) {
                 whole.add(result)?;
             }

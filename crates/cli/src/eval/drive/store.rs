@@ -50,12 +50,17 @@ impl Store {
         }
         write_whole(&run, &serde_json::to_string_pretty(facts)?)?;
         let path = dir.join("episodes.jsonl");
-        let (results, whole_bytes) = read_lines(&path)?;
         let lines = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
+        // Freed by the system however this process ends. Before reading: what another run writes
+        // in between would be cut off below.
+        if let Err(std::fs::TryLockError::WouldBlock) = lines.try_lock() {
+            anyhow::bail!("another run drives into this folder just now: {}", dir.display());
+        }
+        let (results, whole_bytes) = read_lines(&path)?;
         lines.set_len(whole_bytes)?;
         Ok(Self { dir: dir.to_owned(), lines, results })
     }
@@ -88,11 +93,14 @@ impl Store {
             .filter_map(|e| self.results.get(&e.id()).filter(|r| r.episode == *e).cloned())
             .collect()
     }
+}
 
-    /// All results, by name.
-    pub fn all(self) -> BTreeMap<String, EpisodeResult> {
-        self.results
-    }
+/// All results that lie in a folder, by name. Nothing there is changed: it may be another's.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn read_results(dir: &Path) -> anyhow::Result<BTreeMap<String, EpisodeResult>> {
+    Ok(read_lines(&dir.join("episodes.jsonl"))?.0)
 }
 
 /// What a folder's run drives.
