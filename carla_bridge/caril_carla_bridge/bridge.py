@@ -6,7 +6,7 @@ import tempfile
 
 import carla
 
-from caril_carla_bridge import actors, server, wire
+from caril_carla_bridge import actors, server, supervisor, wire
 from caril_carla_bridge.judge import Judge, State
 from caril_carla_bridge.plant import LATE, LEFT, Plant
 from caril_carla_bridge.route import RouteError, plan
@@ -62,7 +62,9 @@ class Bridge:
             before = self.world.get_settings()
             self.found_ticking = not before.synchronous_mode
             self.saved = server.take_over(self.world, o.rate, self.say)
-            self.clock = server.Clock(self.client, self.world, o.tick_timeout, self.stop, self.say)
+            self.clock = server.Clock(
+                self.client, self.world, o.tick_timeout, self.stop, self.say,
+                supervisor.sign(o.child))
         self.clock.tick()
         actors.remove_leftovers(self.client, self.world, o.tag, self.say)
         self.clock.tick()

@@ -1,5 +1,6 @@
 """The CARLA server: meeting it, its clock, its settings, and leaving it as it was."""
 
+import os
 import queue
 import socket
 import time
@@ -80,13 +81,15 @@ class Clock:
     """Ticks a synchronous world, and notices who else does.
 
     A tick that timed out may still be carried out late, so it is never repeated blindly: the
-    frame that the world has then decides.
+    frame that the world has then decides. While the library ticks, the file `sign` is there: it can
+    wait for ever in a tick (its Traffic Manager loses a wake-up), and then only the parent can help.
     """
 
     STRIKES = 3
 
-    def __init__(self, client, world, timeout_s, stop, say):
+    def __init__(self, client, world, timeout_s, stop, say, sign=None):
         self.client, self.world, self.timeout_s = client, world, timeout_s
+        self.sign = sign
         self.stop, self.say = stop, say
         self.frame = None
         self.foreign = self.late = 0
@@ -96,7 +99,7 @@ class Clock:
         """Number of the new frame. Raises ServerGone after three time-outs."""
         for _ in range(self.STRIKES):
             try:
-                return self._arrived(self.world.tick(self.timeout_s))
+                return self._arrived(self._tick())
             except RuntimeError as e:
                 self.late += 1
                 self.say(f"tick: {e}")
@@ -106,6 +109,15 @@ class Clock:
                     self.say(f"the late tick was carried out: going on with frame {now}")
                     return self._arrived(now)
         raise ServerGone(f"{self.STRIKES} ticks without an answer")
+
+    def _tick(self):
+        if self.sign is None:
+            return self.world.tick(self.timeout_s)
+        open(self.sign, "w", encoding="utf-8").close()
+        try:
+            return self.world.tick(self.timeout_s)
+        finally:
+            os.unlink(self.sign)
 
     def snapshot(self):
         """The state of the frame that was ticked last."""

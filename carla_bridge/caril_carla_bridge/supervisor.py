@@ -9,6 +9,10 @@ import tempfile
 import time
 
 EXIT_AGAIN = 75
+# No exit code of a process.
+HUNG = 1000
+# One tick has time-outs of its own, of some seconds.
+PATIENCE_S = 60.0
 BUG = 70
 CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE)
 BACKOFF_MAX_S = 15.0
@@ -27,7 +31,7 @@ def hear(handler):
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def run(arguments, restarts, command=None):
+def run(arguments, restarts, command=None, patience=PATIENCE_S):
     """Runs children until one ends for good. Returns its exit code; 1 after too many restarts.
 
     `command` replaces the child's program in tests.
@@ -44,20 +48,24 @@ def run(arguments, restarts, command=None):
         status = os.path.join(folder, "status")
         program = command or [sys.executable, "-m", "caril_carla_bridge"]
         for attempt in range(restarts + 1):
-            if os.path.exists(status):
-                os.unlink(status)
+            for left in (status, sign(status)):
+                if os.path.exists(left):
+                    os.unlink(left)
             # The child is born with signals waiting, as we were: see __main__.py.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
             if asked:
                 return 0
             child = subprocess.Popen([*program, *arguments, "--child", status])
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-            code = verdict(wait(child), status)
-            if code != EXIT_AGAIN and code not in CRASHES:
+            code = verdict(wait(child, sign(status), patience), status)
+            if code not in (EXIT_AGAIN, HUNG) and code not in CRASHES:
                 return code
             if asked:
-                return 0 if code == EXIT_AGAIN else 1
-            what = "lost its server" if code == EXIT_AGAIN else f"was killed by signal {-code}"
+                return 0 if code in (EXIT_AGAIN, HUNG) else 1
+            what = {
+                EXIT_AGAIN: "lost its server",
+                HUNG: "hung in the client library and was killed",
+            }.get(code, f"was killed by signal {-code}")
             if attempt == restarts:
                 say(f"the child {what}; given up after {restarts} restarts")
                 return 1
@@ -71,13 +79,27 @@ def run(arguments, restarts, command=None):
     return 1
 
 
-def wait(child):
-    """The child's exit code; signals interrupt the waiting and do not end it."""
+def wait(child, ticking, patience):
+    """The child's exit code; signals interrupt the waiting and do not end it. `HUNG` if it was
+    killed, because one tick, for which the file `ticking` stands, took longer than `patience` s."""
     while True:
         try:
             return child.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             pass
+        try:
+            began = os.stat(ticking).st_mtime
+        except OSError:
+            continue
+        if time.time() - began > patience:
+            child.kill()
+            child.wait()
+            return HUNG
+
+
+def sign(status):
+    """The file that stands while the library ticks."""
+    return None if status is None else status + ".tick"
 
 
 def verdict(code, status):

@@ -11,14 +11,14 @@ from conftest import ROOT
 
 from caril_carla_bridge import supervisor
 
-RUN = "import sys; from caril_carla_bridge import supervisor; sys.exit(supervisor.run([], {}, [sys.executable, '-c', {!r}]))"
+RUN = "import sys; from caril_carla_bridge import supervisor; sys.exit(supervisor.run([], {}, [sys.executable, '-c', {!r}], {}))"
 
 
-def run(script, restarts=1):
+def run(script, restarts=1, patience=60.0):
     """(exit code, stderr) of a supervisor over a child script; `status` is its status file."""
     child = "import os, sys, signal, time\nstatus = sys.argv[-1]\n" + textwrap.dedent(script)
     return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(restarts, child)], stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", RUN.format(restarts, child, patience)], stderr=subprocess.PIPE, text=True,
         cwd=ROOT / "carla_bridge")
 
 
@@ -46,6 +46,20 @@ def test_a_crash_is_followed_by_a_new_child(tmp_path):
         os._exit(0)
     """))
     assert code == 0 and "signal 11" in err
+
+
+def test_a_child_that_hangs_in_a_tick_is_killed_and_followed_by_another(tmp_path):
+    mark = tmp_path / "seen"
+    code, err = result(run(f"""
+        if not os.path.exists({str(mark)!r}):
+            open({str(mark)!r}, 'w').close()
+            open(status + '.tick', 'w').close()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(60)
+        time.sleep(2)  # waiting outside a tick is no hanging
+        os._exit(0)
+    """, patience=1.0))
+    assert code == 0 and "hung in the client library" in err, err
 
 
 def test_it_gives_up_after_so_many():

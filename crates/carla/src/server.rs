@@ -94,7 +94,7 @@ struct Shared {
 /// `SynchronousTick`). If both answers come at once, the call can fall between its look at the flag
 /// and its sleep: then both wait for ever. No CARLA server is quick enough for that; this one is,
 /// and hung one client in a dozen.
-const TRAFFIC_MANAGER_GAP: Duration = Duration::from_millis(1);
+const TRAFFIC_MANAGER_GAP: Duration = Duration::from_millis(2);
 
 /// Sleeps until the gap behind `other` is over.
 fn keep_apart(other: &Mutex<Option<Instant>>) {

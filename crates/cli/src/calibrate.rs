@@ -24,7 +24,7 @@ pub struct CalibrateArgs {
     #[arg(long, required = true, num_args = 1.., value_name = "F.mcap")]
     data: Vec<PathBuf>,
     /// What runs the network: that which will drive it
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
     /// Share of frames that may be wrong without being corrected
     #[arg(long, default_value_t = 0.01, value_name = "SHARE", allow_negative_numbers = true)]

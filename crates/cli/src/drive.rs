@@ -292,6 +292,9 @@ fn drive<W: World>(
         .into(),
         ..RecordingHeader::new(info.clone())
     };
+    if args.view.is_open() {
+        header.extra.insert("view".into(), "open".into());
+    }
     if realtime.asked() {
         header.extra.insert("realtime".into(), realtime.text());
     }

@@ -10,6 +10,7 @@ use caril_core::{
 use caril_view::{About, Threshold, View};
 use clap::Args;
 
+use crate::exit::usage;
 use crate::scenario;
 
 /// Looking on while it drives.
@@ -18,22 +19,36 @@ pub struct ViewArgs {
     /// Show it live as a web page at this address, or at this port of this machine (0: a free one)
     #[arg(long, value_name = "ADDRESS:PORT|PORT", value_parser = address)]
     pub view: Option<SocketAddr>,
+    /// Allow an address that leaves this machine: whoever reaches it then sees the camera
+    #[arg(long, requires = "view")]
+    pub view_open: bool,
 }
 
 impl ViewArgs {
     /// Serves the page if it is asked for, and says where.
     ///
     /// # Errors
-    /// If the address cannot be used.
+    /// If the address cannot be used, or leaves this machine without --view-open.
     pub fn start(&self, camera: &CameraSpec, about: &About) -> anyhow::Result<Option<View>> {
         let Some(address) = self.view else { return Ok(None) };
+        if self.is_open() && !self.view_open {
+            return Err(usage(format!(
+                "--view {address} leaves this machine, and the page has no key: give --view-open if \
+                 whoever reaches it may see the camera"
+            )));
+        }
         let view = View::start(address, camera, about)?;
         let at = view.address();
         eprintln!("view: http://{at}/");
-        if !at.ip().is_loopback() {
+        if self.is_open() {
             eprintln!("warning: anyone who reaches {at} sees the camera; nobody can steer there");
         }
         Ok(Some(view))
+    }
+
+    /// Whether others than this machine may look on.
+    pub fn is_open(&self) -> bool {
+        self.view.is_some_and(|address| !address.ip().is_loopback())
     }
 }
 

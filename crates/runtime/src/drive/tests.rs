@@ -110,7 +110,9 @@ fn a_wait_without_a_frame_is_no_standstill() {
     let end = run_on(&mut world, always(0.0), &stop, None).unwrap();
     assert_eq!((end.summary.end, end.stopped), (Some(EndReason::Stopped), true));
     assert!(world.speed_mps < STANDING_MPS, "{} m/s", world.speed_mps);
-    assert!(world.got.iter().rev().skip(1).all(|c| c.brake < 0.5), "no hard stop: {:?}", world.got);
+    // Two commands a frame; the last ones hold the standing car.
+    let brakes: Vec<f32> = world.got.iter().skip(20).map(|c| c.brake).collect();
+    assert!(brakes.len() > 50 && brakes[..50].iter().all(|b| *b > 0.2 && *b < 0.5), "{brakes:?}");
 }
 
 #[test]
@@ -175,6 +177,7 @@ fn a_plant_that_falls_silent_is_gone_after_its_time() {
     let mut world = Line::new(5.0, |id, frame: &mut Frame| {
         if id < 10 { well(id, frame) } else { Observation::plain(Observed::Nothing) }
     });
+    world.info.rate_hz = 2000.0;
     let mut config = crate::testing::free();
     (config.gate.late_ms, config.gate.missing_ms, config.gate.gone_ms) = (1, 2, 20);
     let stop = StopFlag::new();

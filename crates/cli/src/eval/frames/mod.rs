@@ -59,7 +59,7 @@ pub struct FramesArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What runs the networks
-    #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     backend: BackendArg,
     /// Threads; 0 takes all
     #[arg(long, default_value_t = 0)]
