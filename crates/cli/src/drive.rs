@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use caril_core::{Config, FrameId, Image, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
-use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
+use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader, Rotation};
 use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
@@ -289,12 +289,13 @@ fn drive<W: World>(
     if realtime.asked() {
         header.extra.insert("realtime".into(), realtime.text());
     }
+    // Of a recording in parts, the first is told; it may be gone by the end.
+    let first_path = rotation.as_ref().map(Rotation::next_part).or_else(|| record_path.clone());
     let mut recorder = record_path
         .as_deref()
         .map(|path| trigger::start(path, &header, &config.record, &args.trigger, rotation.as_ref()))
         .transpose()?;
-    // Of a recording in parts, the first is told; it may be gone by the end.
-    let record_path = rotation.map(|r| r.part(1)).or(record_path);
+    let record_path = first_path;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
     let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
     let keep_steps = report_path.is_some();

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,15 +200,24 @@ fn write<W: Write>(
 pub(crate) struct Disk(File);
 
 impl Disk {
-    /// Creates the file, with missing folders.
+    /// Creates the file, with missing folders; an existing one is replaced.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
+        Self::open(path, File::options().write(true).create(true).truncate(true))
+    }
+
+    /// The same, but an existing file is an error.
+    pub fn create_new(path: &Path) -> Result<Self, RecordError> {
+        Self::open(path, File::options().write(true).create_new(true))
+    }
+
+    fn open(path: &Path, how: &OpenOptions) -> Result<Self, RecordError> {
         if let Some(folder) = path.parent()
             && !folder.as_os_str().is_empty()
         {
             std::fs::create_dir_all(folder)
                 .map_err(RecordError::io("creating the folder", folder))?;
         }
-        let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
+        let file = how.open(path).map_err(RecordError::io("creating the recording", path))?;
         Ok(Self(file))
     }
 }
