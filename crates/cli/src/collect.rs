@@ -1,11 +1,12 @@
 //! `caril collect`: labelled drives for learning.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PolicyCard, World};
+use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PlantInfo, PolicyCard, World};
 use caril_link::{ConnectOptions, Keyring, RemoteWorld};
-use caril_record::{Recorder, RecordingHeader};
+use caril_record::{Episode as Facts, Recorder, RecordingHeader};
 use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
 use caril_sim::{CameraFault, Disturbance, FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use clap::Args;
@@ -80,6 +81,9 @@ pub struct CollectArgs {
     json: bool,
 }
 
+/// What runs the policy that --dagger names.
+const DAGGER_BACKEND: BackendArg = BackendArg::Cpu;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -126,7 +130,17 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     let bar = output::progress(args.frames, "{bar:32} {pos}/{len} pictures  {per_sec}  {msg}");
     while total.pictures < args.frames && !stop.asked() {
         let seed = CounterRng::new(args.seed, episodes).next_u64() >> 1;
-        let mut world = source.episode(seed, episodes)?;
+        let (mut world, facts) = source.episode(seed, episodes)?;
+        let mut extra: BTreeMap<String, String> =
+            [("link".to_owned(), source.link().to_owned())].into();
+        let mut driver: Driver<AnyPolicy> = match &args.dagger {
+            None => Driver::Expert,
+            Some(name) => {
+                let policy = scenario::load_policy(name, DAGGER_BACKEND)?;
+                extra.extend(scenario::pack_facts(name, DAGGER_BACKEND, policy.card())?);
+                Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
+            }
+        };
         let recorder = match &mut recorder {
             Some(recorder) => recorder,
             None => {
@@ -136,19 +150,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                     seed: args.seed,
                     config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
-                    extra: [("link".to_owned(), source.link().to_owned())].into(),
+                    extra,
                     ..RecordingHeader::new(world.info().clone())
                 };
                 recorder.insert(Recorder::start(out, &header, &config.record)?)
             }
         };
-        let mut driver: Driver<AnyPolicy> = match &args.dagger {
-            None => Driver::Expert,
-            Some(name) => {
-                let policy = scenario::load_policy(name, BackendArg::Cpu)?;
-                Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
-            }
-        };
+        recorder.push_episode(facts);
         let options = CollectOptions {
             pictures: args.episode.min(args.frames - total.pictures),
             every: args.every,
@@ -239,7 +247,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
+    /// A world, and what the recording says of the episode in it.
+    fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<(Box<dyn World>, Facts)> {
         match self {
             Self::Plant { endpoint, keys, .. } => {
                 let options = ConnectOptions {
@@ -247,12 +256,25 @@ impl<'a> Source<'a> {
                     keys: keys.clone(),
                     ..ConnectOptions::default()
                 };
-                Ok(Box::new(RemoteWorld::connect(endpoint, options)?))
+                let world = RemoteWorld::connect(endpoint, options)?;
+                let PlantInfo { map, weather, .. } = world.info().clone();
+                let facts = Facts { number, map, weather, seed, ..Facts::default() };
+                Ok((Box::new(world), facts))
             }
             Self::Sim { args, base, conditions } => {
                 let mut rng = CounterRng::new(seed, 0x636f_6c6c);
                 let Episode { weather, faults, appearance } = conditions.episode(number);
                 let weather = weather.unwrap_or_else(|| Weather::random(&mut rng));
+                let appearance = appearance.unwrap_or(rng.next_u64() >> 1);
+                let said = |f: &FaultSpec| format!("{}:{}", f.fault.name(), f.severity);
+                let facts = Facts {
+                    number,
+                    map: base.map.name().to_owned(),
+                    weather: weather.name.to_owned(),
+                    faults: faults.iter().map(said).collect(),
+                    appearance: Some(appearance),
+                    seed,
+                };
                 let config = SimConfig {
                     route: RouteSpec::Random { min_m: 200.0, max_m: 700.0 },
                     seed,
@@ -261,11 +283,11 @@ impl<'a> Source<'a> {
                     camera: CameraSpec::PAPER,
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
-                    appearance_seed: appearance.unwrap_or(rng.next_u64() >> 1),
+                    appearance_seed: appearance,
                     disturbance: Some(Disturbance::default()),
                     ..SimConfig::clone(base)
                 };
-                Ok(Box::new(SimWorld::new(config)?))
+                Ok((Box::new(SimWorld::new(config)?), facts))
             }
         }
     }

@@ -115,10 +115,8 @@ mod tests {
             self.asked += 1;
             let mut probs = [0.0; BIN_COUNT];
             probs[self.asked] = 1.0;
-            let line = format!(
-                "{{\"frame_id\":{},\"regression\":0.1,\"probs\":{probs:?}}}\n",
-                self.asked
-            );
+            let line =
+                format!("{{\"frame_id\":{},\"regression\":0.1,\"probs\":{probs:?}}}\n", self.asked);
             into[..line.len()].copy_from_slice(line.as_bytes());
             Ok(line.len())
         }

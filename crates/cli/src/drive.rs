@@ -280,7 +280,7 @@ fn drive<W: World>(
         extra: [
             ("backend".to_owned(), backend.clone()),
             ("device".to_owned(), device.clone()),
-            ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
+            ("policy_dir".to_owned(), scenario::full_dir(&args.control.policy)?),
             ("link".to_owned(), link_kind(args)?),
         ]
         .into(),
@@ -404,12 +404,6 @@ fn doubtful_pictures(recording: &Path, steps: &[StepRecord]) -> Vec<(FrameId, Ve
         .filter_map(|(step, image)| Some((step.frame_id, image?.bytes)))
         .filter(|(id, _)| wanted.contains(id))
         .collect()
-}
-
-/// Where the pack is, for a replay.
-fn policy_dir(name: &str) -> anyhow::Result<String> {
-    let dir = scenario::pack_dir(name)?;
-    Ok(dir.canonicalize().unwrap_or(dir).display().to_string())
 }
 
 fn unix_seconds() -> u64 {

@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::parts::{Parts, Rotation};
 use crate::thread::{Disk, Rest, write_all};
 use crate::trigger::{Clips, Trigger};
-use crate::{RecordError, RecordingHeader};
+use crate::{Episode, RecordError, RecordingHeader};
 
 /// Steps that wait at most.
 const STEP_QUEUE: usize = 1024;
@@ -51,6 +51,8 @@ pub(crate) struct Item {
     pub frame: bool,
     /// What the controller remembered before it.
     pub memory: Option<ControllerMemory>,
+    /// The episode that begins with it.
+    pub episode: Option<Box<Episode>>,
 }
 
 pub(crate) struct Shared {
@@ -84,6 +86,7 @@ pub struct Recorder {
     images_seen: u64,
     memory: Option<ControllerMemory>,
     since_memory: u32,
+    episode: Option<Box<Episode>>,
 }
 
 impl Recorder {
@@ -181,8 +184,9 @@ impl Recorder {
             .spawn(move || write_all(log, &its, trigger.map(Clips::new), rest))
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
-        let (thread, images_seen, memory, since_memory) = (Some(thread), 0, None, 0);
-        Ok(Self { shared, thread, image_every, images_seen, memory, since_memory })
+        let (thread, images_seen, since_memory) = (Some(thread), 0, 0);
+        let (memory, episode) = (None, None);
+        Ok(Self { shared, thread, image_every, images_seen, memory, since_memory, episode })
     }
 
     /// Hands a step over, with its picture if it is an `image_every`-th one. Never waits, never
@@ -227,9 +231,15 @@ impl Recorder {
         self.since_memory = 0;
     }
 
+    /// A drive of its own begins with the step that is pushed next; for recordings of several.
+    pub fn push_episode(&mut self, episode: Episode) {
+        self.episode = Some(Box::new(episode));
+    }
+
     fn item(&mut self, step: &StepRecord, image: Option<Image>, frame: bool) -> Item {
         self.since_memory = self.since_memory.saturating_add(1);
-        Item { step: *step, image, frame, memory: self.memory.take() }
+        let (memory, episode) = (self.memory.take(), self.episode.take());
+        Item { step: *step, image, frame, memory, episode }
     }
 
     /// Hands a step without a frame over, as [`Recorder::push`] does.

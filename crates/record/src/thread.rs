@@ -179,6 +179,9 @@ fn write<W: Write>(
     item: &Item,
     buffer: &mut Vec<u8>,
 ) -> Result<bool, RecordError> {
+    if let Some(episode) = &item.episode {
+        log.write_episode(episode.facts())?;
+    }
     let format = match item.image.as_ref().map(|image| log.encode(image, buffer)) {
         None => None,
         Some(Ok(format)) => Some(format),

@@ -197,7 +197,8 @@ fn one(
         .collect();
     let mut show = Show::start(args, header, card, &config)?;
     let mut file = out.map(|out| out.start(recording, card, &config)).transpose()?;
-    let mut drive = ledger.drive(card, &header.plant.weather);
+    let mut drive = ledger.drive(card);
+    let policy_name = drive.policy();
     let (mut first_ns, mut last_ns) = (None, 0);
     let bar = output::progress(0, "{pos} steps  {per_sec}");
     let start = Instant::now();
@@ -224,7 +225,9 @@ fn one(
                 show.add(tick, now, stop);
             }
             if tick.frame {
-                drive.add(others);
+                // Of several episodes each has its own.
+                let weather = tick.episode.map_or(&header.plant.weather, |e| &e.weather);
+                drive.add(others, weather);
             }
         },
     )
@@ -248,7 +251,7 @@ fn one(
     }
     Ok(Run {
         recording: recording.path().to_path_buf(),
-        policy: card.name.clone(),
+        policy: policy_name,
         weights_sha256: card.weights_sha256.clone(),
         correction: config.correction.mode,
         predictions: args.predictions,

@@ -92,13 +92,13 @@ impl Out {
         write("replay.json", serde_json::to_string_pretty(output)? + "\n")?;
         let mut table = String::from(
             "policy,correction,group,value,ticks,activated,activation_rate,harm_rate,benefit_rate,\
-             mean_gain,raw_mae,corrected_mae\n",
+             mean_gain,raw_mae,corrected_mae,weights_sha256\n",
         );
         let cell = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
         for row in ledger {
             let r = &row.result;
             table += &format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 row.policy,
                 mode_name(row.correction),
                 row.group,
@@ -111,6 +111,7 @@ impl Out {
                 cell(r.mean_gain),
                 r.raw_mae,
                 r.corrected_mae,
+                row.weights_sha256,
             );
         }
         write("ledger.csv", table)?;
