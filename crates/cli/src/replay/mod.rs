@@ -103,6 +103,8 @@ struct Run {
 struct Output<'a> {
     replays: &'a [Run],
     equal: bool,
+    /// Ctrl-C came before the end: what there is of it.
+    stopped: bool,
     ledger: &'a [LedgerRow],
 }
 
@@ -114,11 +116,11 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if !(args.speed.is_finite() && args.speed > 0.0) {
         return Err(usage(format!("--speed must be more than 0, not {}", args.speed)));
     }
-    let stop = output::stop_on_ctrl_c()?;
+    let stop = output::stop_on_ctrl_c_saying("writing what has been replayed")?;
     let out = args.out.as_deref().map(Out::create).transpose()?;
     let mut ledger = Ledger::default();
-    let mut runs = Vec::new();
-    for path in &args.files {
+    let (mut runs, mut stopped) = (Vec::new(), false);
+    'files: for path in &args.files {
         let recording =
             Recording::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
         let header = recording.header();
@@ -126,18 +128,23 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         let own = [None];
         let given: Vec<Option<&str>> = args.policy.iter().map(|p| Some(p.as_str())).collect();
         for name in if given.is_empty() { &own[..] } else { &given[..] } {
+            if stop.asked() {
+                stopped = true;
+                break 'files;
+            }
             let (card, policy) = open_pack(args, header, *name)?;
             let run =
                 one(args, &recording, &card, policy, config, &stop, out.as_ref(), &mut ledger)?;
             if !args.json {
                 say::run(&run);
             }
+            stopped |= run.counts.stopped;
             runs.push(run);
         }
     }
     let ledger = ledger.rows()?;
     let equal = runs.iter().all(|r| r.equal != Some(false));
-    let output = Output { replays: &runs, equal, ledger: &ledger };
+    let output = Output { replays: &runs, equal, stopped, ledger: &ledger };
     if let Some(out) = &out {
         out.finish(&output, &ledger)?;
     }
@@ -147,7 +154,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         say::ledger(&ledger);
     }
     let changed = !args.policy.is_empty() || args.correction.is_some() || args.config.is_some();
-    Ok(if !equal && (args.diff || !changed) { Exit::Degraded } else { Exit::Ok })
+    let differs = !equal && (args.diff || !changed);
+    Ok(if differs || stopped { Exit::Degraded } else { Exit::Ok })
 }
 
 /// The pack to run, and its card as this recording's camera has it.
@@ -237,11 +245,12 @@ fn one(
     if let Some(file) = file {
         file.finish()?;
     }
-    if counts.frames == 0 {
+    if counts.frames == 0 && !counts.stopped {
         anyhow::bail!("the recording has no frame to replay: {}", recording.path().display());
     }
     if let Some(from) = args.from
         && counts.frames == counts.before
+        && !counts.stopped
     {
         return Err(usage(format!(
             "--from {from}: no such frame, the recording has {}: {}",
