@@ -47,6 +47,11 @@ impl Events {
     pub const fn has_jumped(&self) -> bool {
         self.jumped
     }
+
+    /// Whether it ended at a damaged place.
+    pub const fn damaged(&self) -> bool {
+        self.stream.damaged
+    }
 }
 
 impl Iterator for Events {

@@ -106,7 +106,7 @@ pub struct ReplayCounts {
     pub dropped: u64,
     /// Frames of a recorder that did not write down all that a step looks at.
     pub approximate: u64,
-    /// Whether the recording was finished.
+    /// Whether the recording was finished and could be read to its end.
     pub complete: bool,
     /// Whether the replay was stopped early.
     pub stopped: bool,
@@ -193,6 +193,7 @@ enum Work {
     Memory { memory: RecordedMemory, steps_before: u64, jumped: bool },
     Episode(Episode),
     Unreadable,
+    Damaged,
     Dropped(u64),
 }
 
@@ -209,14 +210,14 @@ fn read_ahead(
         Some(from) => recording.events_from(pictures, from, &fits),
         None => recording.events(pictures),
     };
-    let events = match events {
+    let mut events = match events {
         Ok(events) => events,
         Err(e) => return drop(send.send(Err(e))),
     };
     // Once begun it goes on: frames may come late, with lower ids.
     let mut begun = from.is_none();
     let mut jumped = events.has_jumped();
-    for event in events {
+    for event in events.by_ref() {
         let work = event.map(|event| match event {
             Event::Step(step, image) => {
                 begun |= from.is_some_and(|id| step.frame_id >= id);
@@ -236,6 +237,9 @@ fn read_ahead(
         if send.send(work).is_err() || last {
             return;
         }
+    }
+    if events.damaged() {
+        let _ = send.send(Ok(Work::Damaged));
     }
 }
 
@@ -272,6 +276,7 @@ impl Run {
     ) {
         let (then, frame, before, picture) = match work {
             Work::Unreadable => return self.counts.unreadable += 1,
+            Work::Damaged => return self.counts.complete = false,
             Work::Dropped(n) => return self.counts.dropped += n,
             Work::Episode(episode) => return self.episode = Some(episode),
             Work::Memory { memory, steps_before, jumped } => {

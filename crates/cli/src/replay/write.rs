@@ -156,6 +156,17 @@ impl DriveFiles {
         }
     }
 
+    /// Removes both files again: nothing could be replayed. Hands the reason on.
+    pub fn discard(self, error: anyhow::Error) -> anyhow::Error {
+        let path = self.path.with_extension("mcap");
+        self.steps.finish();
+        for path in [&path, &self.path] {
+            // It lies there empty then; the reason matters more.
+            let _ = std::fs::remove_file(path);
+        }
+        error
+    }
+
     /// Closes both files.
     ///
     /// # Errors
