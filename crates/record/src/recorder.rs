@@ -265,7 +265,17 @@ impl Recorder {
                 }
             },
         };
-        let mut item = self.item(step, copy, true);
+        let item = self.item(step, copy, true);
+        self.push_item(item);
+    }
+
+    /// Hands a step without a frame over, and waits for room.
+    pub fn push_no_frame_blocking(&mut self, step: &StepRecord) {
+        let item = self.item(step, None, false);
+        self.push_item(item);
+    }
+
+    fn push_item(&self, mut item: Item) {
         while let Err(back) = self.shared.waiting.push(item) {
             item = back;
             if !self.wait() {

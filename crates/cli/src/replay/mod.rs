@@ -6,6 +6,7 @@ mod say;
 mod show;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,8 +19,8 @@ use serde::Serialize;
 
 use crate::args::{BackendArg, CorrectionArg};
 use crate::exit::{Exit, usage};
-use crate::output;
 use crate::view::ViewArgs;
+use crate::{backend, output, scenario};
 use ledger::{Ledger, LedgerRow};
 use show::Show;
 use write::Out;
@@ -207,28 +208,43 @@ fn all(args: &ReplayArgs, stop: &StopFlag, out: Option<&Out>, ledger: &mut Ledge
     set
 }
 
+/// What is run.
+struct Ran {
+    card: PolicyCard,
+    policy: Option<Box<dyn Policy>>,
+    /// What the new recording says of it; nothing else of the drive's holds for it.
+    facts: BTreeMap<String, String>,
+}
+
 /// The pack to run, and its card as this recording's camera has it.
 fn open_pack(
     args: &ReplayArgs,
     header: &RecordingHeader,
     name: Option<&str>,
-) -> anyhow::Result<(PolicyCard, Option<Box<dyn Policy>>)> {
+) -> anyhow::Result<Ran> {
+    let mut facts = header.extra.clone();
+    let mut put = |key: &str, value: String| facts.insert(key.to_owned(), value);
     if args.predictions == PredictionsArg::Recorded {
+        put("predictions", "recorded".into());
         // The network is not needed: nor need its weights be here.
         let card = match name {
-            Some(name) => crate::scenario::load_card(name)?,
+            Some(name) => {
+                put("policy_dir", scenario::full_dir(name)?);
+                scenario::load_card(name)?
+            }
             None => pack::own_card(header)?.clone(),
         };
-        return Ok((card, None));
+        return Ok(Ran { card, policy: None, facts });
     }
     let backend =
         args.backend.or_else(|| BackendArg::from_str(header.extra.get("backend")?, true).ok());
-    let policy = pack::open(
-        header,
-        name,
-        backend.unwrap_or(if cfg!(feature = "burn") { BackendArg::Flex } else { BackendArg::Cpu }),
-    )?;
-    Ok((policy.card().clone(), Some(policy)))
+    let backend =
+        backend.unwrap_or(if cfg!(feature = "burn") { BackendArg::Flex } else { BackendArg::Cpu });
+    let (dir, policy) = pack::open(header, name, backend)?;
+    put("policy_dir", dir.canonicalize().unwrap_or(dir).display().to_string());
+    put("backend", backend.name());
+    put("device", backend::device_name(backend)?);
+    Ok(Ran { card: policy.card().clone(), policy: Some(policy), facts })
 }
 
 /// One recording with the pack of that name or, without one, with its own.
@@ -242,7 +258,7 @@ fn one(
 ) -> anyhow::Result<Run> {
     let header = recording.header();
     let config = config_of(args, header)?;
-    let (card, mut policy) = open_pack(args, header, name)?;
+    let Ran { card, mut policy, facts } = open_pack(args, header, name)?;
     let mut comparison = header.card.is_some().then(Comparison::default);
     // The first configuration is the one asked for; the others are the ledger's.
     let configs: Vec<Config> = std::iter::once(config)
@@ -253,7 +269,7 @@ fn one(
         }))
         .collect();
     let mut show = Show::start(args, header, &card, &config)?;
-    let mut file = out.map(|out| out.start(recording, &card, &config)).transpose()?;
+    let mut file = out.map(|out| out.start(recording, &card, &config, facts)).transpose()?;
     let mut drive = ledger.drive(&card);
     let policy_name = drive.policy();
     let (mut first_ns, mut last_ns) = (None, 0);

@@ -1,5 +1,6 @@
 //! The files of `replay --out`: new steps as a recording, steps that differ and ledger as tables.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ impl Out {
         Ok(Self(dir.to_path_buf()))
     }
 
-    /// `NAME.POLICY.mcap` and `.csv`; a number goes before names that are taken.
+    /// With what the new recording says of what ran: `NAME.POLICY.mcap` and `.csv`; a number goes before names that are taken.
     ///
     /// # Errors
     /// If a file cannot be made.
@@ -44,6 +45,7 @@ impl Out {
         recording: &Recording,
         card: &PolicyCard,
         config: &Config,
+        facts: BTreeMap<String, String>,
     ) -> anyhow::Result<DriveFiles> {
         let stem = recording.path().file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.{}", card.name);
@@ -61,6 +63,7 @@ impl Out {
             config: serde_json::to_value(config)?,
             policy: card.name.clone(),
             card: Some(card.clone()),
+            extra: facts,
             ..recording.header().clone()
         };
         let mut record = config.record;
@@ -126,8 +129,11 @@ impl Out {
 impl DriveFiles {
     /// A step, and a line if it differs.
     pub fn add(&mut self, tick: &Tick<'_>, now: &StepRecord, stage: Option<Part>) {
+        // A step without a frame moves the controller on as well: a replay of this needs it.
         if tick.frame {
             self.steps.push_blocking(now, None);
+        } else {
+            self.steps.push_no_frame_blocking(now);
         }
         let Some(stage) = stage else { return };
         let then = tick.then;
