@@ -181,3 +181,25 @@ fn what_a_replay_writes_replays_as_the_drive_that_it_is() {
         assert!(text.contains("quantize"), "{text}");
     }
 }
+
+#[test]
+fn an_existing_recording_is_replaced_only_if_that_is_asked_for() {
+    let folder = Folder::new();
+    let good = folder.drive("good.mcap", &["--transport", "direct", "--frames", "12"]);
+    let (there, part) = (folder.path("there.mcap"), folder.path("there.part2.mcap"));
+    std::fs::write(&there, "somebody's").expect("file");
+    std::fs::write(&part, "somebody's").expect("file");
+    let collect = ["collect", "--frames", "4", "--every", "1", "--out", &there];
+    let repair = ["inspect", &good, "--repair", &there];
+    for args in [&repair[..], &collect] {
+        let (code, _, text) = caril(args);
+        assert!(code == Some(2) && text.contains("--force"), "{text}");
+        assert_eq!(std::fs::read(&there).expect("file"), b"somebody's");
+        let (code, _, text) = caril(&[args, &["--force"]].concat());
+        assert_eq!(code, Some(0), "{text}");
+        let frames = Recording::open(Path::new(&there)).expect("a recording").steps().count();
+        assert_eq!(frames, if args == repair { 12 } else { 4 });
+        std::fs::write(&there, "somebody's").expect("file");
+    }
+    assert!(!Path::new(&part).exists(), "it would be mixed in with the new one");
+}

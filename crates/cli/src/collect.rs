@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PlantInfo, PolicyCard, World};
 use caril_link::{ConnectOptions, Keyring, RemoteWorld};
 use caril_record::{Episode as Facts, Recorder, RecordingHeader};
@@ -12,10 +13,11 @@ use caril_sim::{CameraFault, Disturbance, FaultSpec, RouteSpec, SimConfig, SimWo
 use clap::Args;
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
+use crate::earlier::{self, Then};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
 use crate::scenario::AnyPolicy;
-use crate::{earlier, output, scenario};
+use crate::{output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
 /// disturbed start and surroundings of its own.
@@ -65,6 +67,9 @@ pub struct CollectArgs {
     /// Go on after what an interrupted run of the same command left, into F.part2.mcap and so on
     #[arg(long)]
     resume: bool,
+    /// Replace what an earlier run left at F.mcap, F.part2.mcap and so on
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
     /// Seed of routes, starts, noise, weather and surroundings
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,7 +98,12 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         return Err(usage("--noise must be 0 to 1, --every and --episode at least 1"));
     }
     let command: Vec<String> = std::env::args().collect();
-    let earlier = earlier::find(&args.out, args.resume, &command)?;
+    let then = match (args.resume, args.force) {
+        (true, _) => Then::Resume,
+        (_, true) => Then::Replace,
+        _ => Then::Refuse,
+    };
+    let earlier = earlier::find(&args.out, then, &command)?;
     let out = &earlier.next;
     let stop = output::stop_on_ctrl_c_saying("closing the recording")?;
     let mut source = Source::open(args)?;
@@ -153,6 +163,10 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                     extra,
                     ..RecordingHeader::new(world.info().clone())
                 };
+                for path in &earlier.stale {
+                    std::fs::remove_file(path)
+                        .with_context(|| format!("cannot replace {}", path.display()))?;
+                }
                 recorder.insert(Recorder::start(out, &header, &config.record)?)
             }
         };

@@ -8,7 +8,7 @@ use caril_infer::{CpuPolicy, Options};
 use caril_record::Recording;
 use clap::Args;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::{mine, output};
 
 /// Say what is in a recording (F.mcap) or a policy pack (DIR), or which moments of a folder of
@@ -23,6 +23,9 @@ pub struct InspectArgs {
     /// Write what can be read of a recording that was cut off to this file, whole again
     #[arg(long, value_name = "OUT.mcap")]
     repair: Option<PathBuf>,
+    /// With --repair: replace an existing file
+    #[arg(long, requires = "repair")]
+    force: bool,
     /// The N most informative moments of all recordings below this folder
     #[arg(
         long,
@@ -52,6 +55,10 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let (value, exit) = if let Some(to) = &args.repair {
+        // A device or a pipe holds nothing that could be lost.
+        if to.is_file() && !args.force {
+            return Err(usage(format!("{} exists (--force replaces it)", to.display())));
+        }
         let repaired = caril_record::repair(&args.path, to)
             .with_context(|| format!("cannot repair {}", args.path.display()))?;
         (serde_json::to_value(repaired)?, Exit::Ok)
