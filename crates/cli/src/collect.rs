@@ -197,7 +197,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         }
     }
     bar.finish_and_clear();
-    let stats = recorder.map(Recorder::finish);
+    let stats = recorder.map(|r| r.finish_unless(&|| stop.insisted()));
     eprintln!(
         "{}: {} pictures of {} frames in {} episodes{}; expert steer {}{}",
         out.display(),

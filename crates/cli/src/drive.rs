@@ -336,7 +336,7 @@ fn drive<W: World>(
     );
     bar.finish_and_clear();
     drop((view, alive));
-    let recorded = recorder.map(Recorder::finish);
+    let recorded = recorder.map(|r| r.finish_unless(&|| stop.insisted()));
     let end = driven?;
     let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, parts, .. } =
         recorded.clone().unwrap_or_default();

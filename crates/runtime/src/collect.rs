@@ -126,7 +126,10 @@ pub fn collect<W: World, P: Policy>(
         if summary.frames.is_multiple_of(options.every.max(1)) {
             record.frame_id = FrameId(frame.id.0 + options.id_offset);
             record.sim_time_ns = frame.sim_time_ns + options.time_offset_ns;
-            recorder.push_blocking(&record, Some(&frame.image));
+            if !recorder.push_waiting(&record, Some(&frame.image), &|waited| stop.gives_up(waited))
+            {
+                break;
+            }
             summary.pictures += 1;
             summary.last_id = record.frame_id.0;
             summary.last_time_ns = record.sim_time_ns;
