@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use caril_core::{Config, FrameId, Image, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
 use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader, Rotation};
-use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag};
+use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag, Thinned};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -239,6 +239,10 @@ fn link_kind(args: &DriveArgs) -> anyhow::Result<String> {
     Ok(kind.to_owned())
 }
 
+/// Steps of a drive that its report draws, a quarter of an hour at 20 Hz; of longer ones every
+/// second, fourth, and so on.
+const REPORT_STEPS: usize = 1 << 14;
+
 /// The first inference allocates and loads code: not while the car moves.
 fn warm_up(policy: &mut dyn Policy) {
     let frame = caril_core::Frame::for_camera(&policy.card().camera);
@@ -297,13 +301,12 @@ fn drive<W: World>(
         .transpose()?;
     let record_path = first_path;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
-    let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
-    let keep_steps = report_path.is_some();
+    let mut kept = Thinned::new(if report_path.is_some() { REPORT_STEPS } else { 0 });
+    let watched = !bar.is_hidden();
     let mut on_step = |record: &StepRecord, stats: &DriveStats| {
-        if keep_steps {
-            steps.push(*record);
-        }
-        if stats.frames().is_multiple_of(20) {
+        kept.push(record);
+        // A bar allocates and writes: only where somebody sits at a terminal and looks.
+        if watched && stats.frames().is_multiple_of(20) {
             let truth = stats.truth().copied().unwrap_or_default();
             bar.set_position(truth.route_completion as u64);
             bar.set_message(format!(
@@ -359,7 +362,7 @@ fn drive<W: World>(
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
         let pictures =
-            record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
+            record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, kept.steps()));
         report::write_report(
             &report::ReportInput {
                 title: &format!("{} in {}", info.map, info.weather),
@@ -367,7 +370,7 @@ fn drive<W: World>(
                 plant: &info,
                 card: Some(&card),
                 map: map.as_ref(),
-                steps: &steps,
+                steps: kept.steps(),
                 summary: &serde_json::to_value(&out)?,
                 pictures: &pictures,
             },
