@@ -128,7 +128,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
-    args.trigger.trigger()?;
+    args.trigger.trigger(0.0)?;
     let mut config = args.control.config(&args.scenario)?;
     if let Some(images) = args.record_images {
         config.record.image_every = u32::from(images != RecordImages::None);
@@ -295,9 +295,12 @@ fn drive<W: World>(
     }
     // Of a recording in parts, the first is told; it may be gone by the end.
     let first_path = rotation.as_ref().map(Rotation::next_part).or_else(|| record_path.clone());
+    let doubt = trigger::doubt(config.correction.mode, &card.calibration);
     let mut recorder = record_path
         .as_deref()
-        .map(|path| trigger::start(path, &header, &config.record, &args.trigger, rotation.as_ref()))
+        .map(|path| {
+            trigger::start(path, &header, &config.record, &args.trigger, doubt, rotation.as_ref())
+        })
         .transpose()?;
     let record_path = first_path;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
