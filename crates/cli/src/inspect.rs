@@ -46,13 +46,14 @@ pub struct InspectArgs {
 /// If the path is neither or cannot be read.
 pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     if let Some(most) = args.mine {
-        let mined = mine::mine(&args.path, most)?;
+        let stop = output::stop_on_ctrl_c_saying("listing what has been found")?;
+        let mined = mine::mine(&args.path, most, &stop)?;
         if args.json {
             output::print_json(&mined)?;
         } else {
             output::print_text(&mine::text(&mined))?;
         }
-        return Ok(Exit::Ok);
+        return Ok(if mined.stopped() { Exit::Degraded } else { Exit::Ok });
     }
     let (value, exit) = if let Some(to) = &args.repair {
         // A device or a pipe holds nothing that could be lost.
