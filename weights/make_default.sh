@@ -12,11 +12,12 @@ cargo build --release -p caril-cli
 cargo run --release -q -p caril-road --example draw_maps -- "$WORK/maps" --random 1 18
 export WORK SCALE WEATHER
 
+# What an earlier run of this script left in WORK is replaced.
 # Lines of "map frames every seed name more…", two at a time.
 collect() {
   xargs -P 2 -L 1 sh -c 'm=$0 f=$1 e=$2 s=$3 n=$4; shift 4
     target/release/caril collect --map "$m" --frames "$f" --every "$e" --seed "$s" \
-      --weather "$WEATHER" --steer-scale "$SCALE" --out "$WORK/$n.mcap" "$@"'
+      --weather "$WEATHER" --steer-scale "$SCALE" --force --out "$WORK/$n.mcap" "$@"'
 }
 drawn() { # kind from to frames every seed name more…
   local kind=$1 from=$2 to=$3 frames=$4 every=$5 seed=$6 name=$7

@@ -1,20 +1,26 @@
 //! `caril collect`: labelled drives for learning.
 
+mod conditions;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PolicyCard, World};
+use anyhow::Context as _;
+use caril_core::{BIN_COUNT, CameraSpec, CounterRng, PlantInfo, PolicyCard, World};
 use caril_link::{ConnectOptions, Keyring, RemoteWorld};
-use caril_record::{Recorder, RecordingHeader};
+use caril_record::{Episode as Facts, Recorder, RecordingHeader};
 use caril_runtime::{CollectOptions, CollectSummary, Driver, Pipeline, collect};
-use caril_sim::{CameraFault, Disturbance, FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
+use caril_sim::{Disturbance, FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use clap::Args;
+use conditions::{Conditions, Episode};
 
 use crate::args::{BackendArg, ControlArgs, CorrectionArg, ScenarioArgs};
+use crate::earlier::{self, Then};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
 use crate::scenario::AnyPolicy;
-use crate::{earlier, output, scenario};
+use crate::{output, scenario};
 
 /// Drive with the expert and record labelled frames. Every episode is a random route with a
 /// disturbed start and surroundings of its own.
@@ -64,6 +70,9 @@ pub struct CollectArgs {
     /// Go on after what an interrupted run of the same command left, into F.part2.mcap and so on
     #[arg(long)]
     resume: bool,
+    /// Replace what an earlier run left at F.mcap, F.part2.mcap and so on
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
     /// Seed of routes, starts, noise, weather and surroundings
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -80,6 +89,9 @@ pub struct CollectArgs {
     json: bool,
 }
 
+/// What runs the policy that --dagger names.
+const DAGGER_BACKEND: BackendArg = BackendArg::Cpu;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -89,7 +101,12 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         return Err(usage("--noise must be 0 to 1, --every and --episode at least 1"));
     }
     let command: Vec<String> = std::env::args().collect();
-    let earlier = earlier::find(&args.out, args.resume, &command)?;
+    let then = match (args.resume, args.force) {
+        (true, _) => Then::Resume,
+        (_, true) => Then::Replace,
+        _ => Then::Refuse,
+    };
+    let earlier = earlier::find(&args.out, then, &command)?;
     let out = &earlier.next;
     let stop = output::stop_on_ctrl_c_saying("closing the recording")?;
     let mut source = Source::open(args)?;
@@ -124,10 +141,21 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         ..CollectSummary::default()
     };
     let mut episodes = earlier.episode;
+    let (mut idle, mut given_up) = (Idle::default(), None);
     let bar = output::progress(args.frames, "{bar:32} {pos}/{len} pictures  {per_sec}  {msg}");
     while total.pictures < args.frames && !stop.asked() {
         let seed = CounterRng::new(args.seed, episodes).next_u64() >> 1;
-        let mut world = source.episode(seed, episodes)?;
+        let (mut world, facts) = source.episode(seed, episodes)?;
+        let mut extra: BTreeMap<String, String> =
+            [("link".to_owned(), source.link().to_owned())].into();
+        let mut driver: Driver<AnyPolicy> = match &args.dagger {
+            None => Driver::Expert,
+            Some(name) => {
+                let policy = scenario::load_policy(name, DAGGER_BACKEND, 1)?;
+                extra.extend(scenario::pack_facts(name, DAGGER_BACKEND, policy.card())?);
+                Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
+            }
+        };
         let recorder = match &mut recorder {
             Some(recorder) => recorder,
             None => {
@@ -137,19 +165,17 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
                     seed: args.seed,
                     config: serde_json::to_value(config)?,
                     policy: args.dagger.clone().unwrap_or_else(|| "expert".into()),
-                    extra: [("link".to_owned(), source.link().to_owned())].into(),
+                    extra,
                     ..RecordingHeader::new(world.info().clone())
                 };
+                for path in &earlier.stale {
+                    std::fs::remove_file(path)
+                        .with_context(|| format!("cannot replace {}", path.display()))?;
+                }
                 recorder.insert(Recorder::start(out, &header, &config.record)?)
             }
         };
-        let mut driver: Driver<AnyPolicy> = match &args.dagger {
-            None => Driver::Expert,
-            Some(name) => {
-                let policy = scenario::load_policy(name, BackendArg::Cpu, 1)?;
-                Driver::Policy(Box::new(Pipeline::new(policy, &config)?))
-            }
-        };
+        recorder.push_episode(facts);
         let options = CollectOptions {
             pictures: args.episode.min(args.frames - total.pictures),
             every: args.every,
@@ -171,12 +197,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         total.histogram.iter_mut().zip(done.histogram).for_each(|(t, n)| *t += n);
         bar.set_position(total.pictures);
         bar.set_message(sparkline(&total.histogram));
-        if done.pictures == 0 && done.end.is_none() {
+        given_up = idle.after(&done);
+        if given_up.is_some() {
             break;
         }
     }
     bar.finish_and_clear();
-    let stats = recorder.map(Recorder::finish);
+    let stats = recorder.map(|r| r.finish_unless(&|| stop.insisted()));
     eprintln!(
         "{}: {} pictures of {} frames in {} episodes{}; expert steer {}{}",
         out.display(),
@@ -198,8 +225,13 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
             String::new()
         }
     );
+    let reason = given_up.filter(|_| !stop.asked());
+    if let Some(reason) = reason {
+        eprintln!("warning: stopped early: {reason}");
+    }
     if args.json {
         output::print_json(&serde_json::json!({
+            "stopped_early": reason,
             "record": out,
             "earlier_pictures": earlier.pictures,
             "pictures": total.pictures,
@@ -213,6 +245,29 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         anyhow::bail!("the recording is not whole: {error}: {}", out.display());
     }
     Ok(if total.pictures < args.frames { Exit::Degraded } else { Exit::Ok })
+}
+
+/// Episodes in a row that gave no picture.
+#[derive(Debug, Default)]
+struct Idle(u32);
+
+impl Idle {
+    /// So many may end at once: a start behind another car, a plant that resets.
+    const MOST: u32 = 20;
+
+    /// Why it is of no use to go on after this episode, if it is not.
+    fn after(&mut self, done: &CollectSummary) -> Option<&'static str> {
+        self.0 = if done.pictures == 0 { self.0 + 1 } else { 0 };
+        if done.no_truth {
+            Some("the plant does not tell the expert's steer: there is nothing to learn from")
+        } else if done.pictures == 0 && done.end.is_none() {
+            Some("the plant went away or sent no frame")
+        } else if self.0 >= Self::MOST {
+            Some("every episode ends before its first picture")
+        } else {
+            None
+        }
+    }
 }
 
 /// Where episodes come from.
@@ -240,7 +295,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<Box<dyn World>> {
+    /// A world, and what the recording says of the episode in it.
+    fn episode(&mut self, seed: u64, number: u64) -> anyhow::Result<(Box<dyn World>, Facts)> {
         match self {
             Self::Plant { endpoint, keys, .. } => {
                 let options = ConnectOptions {
@@ -248,12 +304,25 @@ impl<'a> Source<'a> {
                     keys: keys.clone(),
                     ..ConnectOptions::default()
                 };
-                Ok(Box::new(RemoteWorld::connect(endpoint, options)?))
+                let world = RemoteWorld::connect(endpoint, options)?;
+                let PlantInfo { map, weather, .. } = world.info().clone();
+                let facts = Facts { number, map, weather, seed, ..Facts::default() };
+                Ok((Box::new(world), facts))
             }
             Self::Sim { args, base, conditions } => {
                 let mut rng = CounterRng::new(seed, 0x636f_6c6c);
                 let Episode { weather, faults, appearance } = conditions.episode(number);
                 let weather = weather.unwrap_or_else(|| Weather::random(&mut rng));
+                let appearance = appearance.unwrap_or(rng.next_u64() >> 1);
+                let said = |f: &FaultSpec| format!("{}:{}", f.fault.name(), f.severity);
+                let facts = Facts {
+                    number,
+                    map: base.map.name().to_owned(),
+                    weather: weather.name.to_owned(),
+                    faults: faults.iter().map(said).collect(),
+                    appearance: Some(appearance),
+                    seed,
+                };
                 let config = SimConfig {
                     route: RouteSpec::Random { min_m: 200.0, max_m: 700.0 },
                     seed,
@@ -262,85 +331,14 @@ impl<'a> Source<'a> {
                     camera: CameraSpec::PAPER,
                     traffic: args.traffic,
                     draw_every: if args.dagger.is_some() { 1 } else { args.every },
-                    appearance_seed: appearance.unwrap_or(rng.next_u64() >> 1),
+                    appearance_seed: appearance,
                     disturbance: Some(Disturbance::default()),
                     ..SimConfig::clone(base)
                 };
-                Ok(Box::new(SimWorld::new(config)?))
+                Ok((Box::new(SimWorld::new(config)?), facts))
             }
         }
     }
-}
-
-/// What the episodes' pictures are taken under.
-#[derive(Debug)]
-struct Conditions {
-    /// Empty: random.
-    weathers: Vec<Weather>,
-    /// Of every `--fault`, what is taken in turn.
-    faults: Vec<Vec<Option<FaultSpec>>>,
-    /// Seeds of the surroundings; empty: random.
-    appearances: Vec<u64>,
-}
-
-/// What is not random of one episode.
-#[derive(Debug)]
-struct Episode {
-    weather: Option<Weather>,
-    faults: Vec<FaultSpec>,
-    appearance: Option<u64>,
-}
-
-impl Conditions {
-    fn of(args: &CollectArgs) -> anyhow::Result<Self> {
-        let weathers = match args.weather.as_str() {
-            "random" => Vec::new(),
-            names => names.split(',').map(scenario::weather).collect::<anyhow::Result<_>>()?,
-        };
-        let list = |list: &String| list.split(',').map(fault).collect::<anyhow::Result<Vec<_>>>();
-        let faults = args.faults.iter().map(list).collect::<anyhow::Result<_>>()?;
-        let seed = |seed: &str| {
-            seed.parse().map_err(|_| {
-                usage(format!("--appearance must be random or numbers, found {seed:?}"))
-            })
-        };
-        let appearances = match args.appearance.as_str() {
-            "random" => Vec::new(),
-            seeds => seeds.split(',').map(seed).collect::<anyhow::Result<_>>()?,
-        };
-        Ok(Self { weathers, faults, appearances })
-    }
-
-    /// Every combination in turn, the weather changing fastest.
-    fn episode(&self, number: u64) -> Episode {
-        let mut rest = number as usize;
-        let mut next = |len: usize| {
-            let len = len.max(1);
-            let i = rest % len;
-            rest /= len;
-            i
-        };
-        let weather = self.weathers.get(next(self.weathers.len())).copied();
-        let faults =
-            self.faults.iter().filter_map(|l| l.get(next(l.len())).copied().flatten()).collect();
-        let appearance = self.appearances.get(next(self.appearances.len())).copied();
-        Episode { weather, faults, appearance }
-    }
-}
-
-/// A fault of the pictures, or `none`.
-fn fault(text: &str) -> anyhow::Result<Option<FaultSpec>> {
-    if text.trim() == "none" {
-        return Ok(None);
-    }
-    let spec = scenario::fault(text)?;
-    // They say nothing of the picture, and a label would belong to another frame.
-    if matches!(spec.fault, CameraFault::Drop | CameraFault::Delay | CameraFault::Duplicate) {
-        return Err(usage(format!(
-            "--fault {text}: frames that are lost, late or there twice are no pictures to learn from; `caril drive --fault` has them"
-        )));
-    }
-    Ok(Some(spec))
 }
 
 /// The histogram as little bars.
@@ -353,66 +351,25 @@ pub fn sparkline(histogram: &[u64; BIN_COUNT]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use caril_core::EndReason;
 
     use super::*;
 
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: CollectArgs,
-    }
-
-    fn conditions(more: &[&str]) -> anyhow::Result<Conditions> {
-        let line = [&["collect", "--out", "x.mcap"], more].concat();
-        Conditions::of(&Line::parse_from(line).args)
-    }
-
     #[test]
-    fn every_combination_comes_in_turn() {
-        let c = conditions(&[
-            "--weather=FoggyNoon,ClearNight",
-            "--fault=blur:0.3,none,blur:1",
-            "--fault=noise:0.2",
-            "--appearance=7,8",
-        ])
-        .unwrap();
-        let said = |number| {
-            let e = c.episode(number);
-            let faults: Vec<String> =
-                e.faults.iter().map(|f| format!("{}:{}", f.fault.name(), f.severity)).collect();
-            format!("{} {} {:?}", e.weather.unwrap().name, faults.join("+"), e.appearance.unwrap())
-        };
-        assert_eq!(said(0), "FoggyNoon blur:0.3+noise:0.2 7");
-        assert_eq!(said(1), "ClearNight blur:0.3+noise:0.2 7");
-        assert_eq!(said(2), "FoggyNoon noise:0.2 7");
-        assert_eq!(said(11), "ClearNight blur:1+noise:0.2 8");
-        assert_eq!(said(12), said(0));
-        let all: std::collections::BTreeSet<String> = (0..12).map(said).collect();
-        assert_eq!(all.len(), 12);
-        // After an interruption, far on.
-        assert_eq!(said(12_000_001), said(1));
-    }
-
-    #[test]
-    fn without_lists_nothing_but_the_weather_is_fixed() {
-        let e = conditions(&[]).unwrap().episode(3);
-        assert_eq!(e.weather.map(|w| w.name), Some("ClearNoon"));
-        assert!(e.faults.is_empty() && e.appearance.is_none());
-        assert!(conditions(&["--weather=random"]).unwrap().episode(3).weather.is_none());
-    }
-
-    #[test]
-    fn what_cannot_be_is_named() {
-        for (bad, expected) in [
-            ("--fault=blur:0.3,snow", "expected one of"),
-            ("--fault=blur:7", "from 0 to 1"),
-            ("--fault=delay:0.5", "no pictures to learn from"),
-            ("--weather=ClearNoon,Hail", "no weather Hail"),
-            ("--appearance=1,x", "found \"x\""),
-        ] {
-            let error = conditions(&[bad]).unwrap_err().to_string();
-            assert!(error.contains(expected), "{bad}: {error}");
+    fn a_plant_that_gives_no_pictures_is_not_asked_for_ever() {
+        let ended = CollectSummary { end: Some(EndReason::GoalReached), ..Default::default() };
+        let good = CollectSummary { pictures: 1, ..ended };
+        let mut idle = Idle::default();
+        for _ in 0..3 {
+            assert_eq!(idle.after(&good), None);
+            let bad: Vec<_> = (1..=Idle::MOST).map(|_| idle.after(&ended)).collect();
+            let (last, before) = bad.split_last().unwrap();
+            assert!(before.iter().all(Option::is_none));
+            assert!(last.is_some_and(|why| why.contains("before its first picture")));
         }
+        let blind = CollectSummary { no_truth: true, ..Default::default() };
+        assert!(Idle::default().after(&blind).is_some_and(|why| why.contains("expert's steer")));
+        let gone = Idle::default().after(&CollectSummary::default());
+        assert!(gone.is_some_and(|why| why.contains("went away")));
     }
 }

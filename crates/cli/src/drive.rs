@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use caril_core::{Config, FrameId, Image, Pacing, Policy, PolicyCard, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
-use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader};
-use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag};
+use caril_record::{RecorderStats, Recording, RecordingHeader, Rotation};
+use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag, Thinned};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -128,7 +128,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
-    args.trigger.trigger()?;
+    args.trigger.trigger(0.0)?;
     let mut config = args.control.config(&args.scenario)?;
     if let Some(images) = args.record_images {
         config.record.image_every = u32::from(images != RecordImages::None);
@@ -241,6 +241,10 @@ fn link_kind(args: &DriveArgs) -> anyhow::Result<String> {
     Ok(kind.to_owned())
 }
 
+/// Steps of a drive that its report draws, a quarter of an hour at 20 Hz; of longer ones every
+/// second, fourth, and so on.
+const REPORT_STEPS: usize = 1 << 14;
+
 /// The first inference allocates and loads code: not while the car moves.
 fn warm_up(policy: &mut dyn Policy) {
     let frame = caril_core::Frame::for_camera(&policy.card().camera);
@@ -286,7 +290,7 @@ fn drive<W: World>(
         extra: [
             ("backend".to_owned(), backend.clone()),
             ("device".to_owned(), device.clone()),
-            ("policy_dir".to_owned(), policy_dir(&args.control.policy)?),
+            ("policy_dir".to_owned(), scenario::full_dir(&args.control.policy)?),
             ("link".to_owned(), link_kind(args)?),
         ]
         .into(),
@@ -298,20 +302,23 @@ fn drive<W: World>(
     if realtime.asked() {
         header.extra.insert("realtime".into(), realtime.text());
     }
+    // Of a recording in parts, the first is told; it may be gone by the end.
+    let first_path = rotation.as_ref().map(Rotation::next_part).or_else(|| record_path.clone());
+    let doubt = trigger::doubt(config.correction.mode, &card.calibration);
     let mut recorder = record_path
         .as_deref()
-        .map(|path| trigger::start(path, &header, &config.record, &args.trigger, rotation.as_ref()))
+        .map(|path| {
+            trigger::start(path, &header, &config.record, &args.trigger, doubt, rotation.as_ref())
+        })
         .transpose()?;
-    // Of a recording in parts, the first is told; it may be gone by the end.
-    let record_path = rotation.map(|r| r.part(1)).or(record_path);
+    let record_path = first_path;
     let bar = output::progress(100, "{bar:32} {pos:>3} % of the route  {msg}");
-    let mut steps: Vec<StepRecord> = Vec::with_capacity(1 << 14);
-    let keep_steps = report_path.is_some();
+    let mut kept = Thinned::new(if report_path.is_some() { REPORT_STEPS } else { 0 });
+    let watched = !bar.is_hidden();
     let mut on_step = |record: &StepRecord, stats: &DriveStats| {
-        if keep_steps {
-            steps.push(*record);
-        }
-        if stats.frames().is_multiple_of(20) {
+        kept.push(record);
+        // A bar allocates and writes: only where somebody sits at a terminal and looks.
+        if watched && stats.frames().is_multiple_of(20) {
             let truth = stats.truth().copied().unwrap_or_default();
             bar.set_position(truth.route_completion as u64);
             bar.set_message(format!(
@@ -344,7 +351,7 @@ fn drive<W: World>(
     );
     bar.finish_and_clear();
     drop((view, alive));
-    let recorded = recorder.map(Recorder::finish);
+    let recorded = recorder.map(|r| r.finish_unless(&|| stop.insisted()));
     let end = driven?;
     let RecorderStats { dropped_steps, dropped_images, clips, left_out_steps, parts, .. } =
         recorded.clone().unwrap_or_default();
@@ -368,7 +375,7 @@ fn drive<W: World>(
     if let Some(path) = &report_path {
         let map = scenario::load_map(&info.map).ok();
         let pictures =
-            record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, &steps));
+            record_path.as_deref().map_or_else(Vec::new, |p| doubtful_pictures(p, kept.steps()));
         report_error = report::write_report(
             &report::ReportInput {
                 title: &format!("{} in {}", info.map, info.weather),
@@ -376,7 +383,7 @@ fn drive<W: World>(
                 plant: &info,
                 card: Some(&acting),
                 map: map.as_ref(),
-                steps: &steps,
+                steps: kept.steps(),
                 summary: &serde_json::to_value(&out)?,
                 pictures: &pictures,
             },
@@ -421,12 +428,6 @@ fn doubtful_pictures(recording: &Path, steps: &[StepRecord]) -> Vec<(FrameId, Ve
         .filter_map(|(step, image)| Some((step.frame_id, image?.bytes)))
         .filter(|(id, _)| wanted.contains(id))
         .collect()
-}
-
-/// Where the pack is, for a replay.
-fn policy_dir(name: &str) -> anyhow::Result<String> {
-    let dir = scenario::pack_dir(name)?;
-    Ok(dir.canonicalize().unwrap_or(dir).display().to_string())
 }
 
 fn unix_seconds() -> u64 {

@@ -8,7 +8,7 @@ use caril_infer::{CpuPolicy, Options};
 use caril_record::Recording;
 use clap::Args;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::{mine, output};
 
 /// Say what is in a recording (F.mcap) or a policy pack (DIR), or which moments of a folder of
@@ -23,6 +23,9 @@ pub struct InspectArgs {
     /// Write what can be read of a recording that was cut off to this file, whole again
     #[arg(long, value_name = "OUT.mcap")]
     repair: Option<PathBuf>,
+    /// With --repair: replace an existing file
+    #[arg(long, requires = "repair")]
+    force: bool,
     /// The N most informative moments of all recordings below this folder
     #[arg(
         long,
@@ -43,15 +46,20 @@ pub struct InspectArgs {
 /// If the path is neither or cannot be read.
 pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     if let Some(most) = args.mine {
-        let mined = mine::mine(&args.path, most)?;
+        let stop = output::stop_on_ctrl_c_saying("listing what has been found")?;
+        let mined = mine::mine(&args.path, most, &stop)?;
         if args.json {
             output::print_json(&mined)?;
         } else {
             output::print_text(&mine::text(&mined))?;
         }
-        return Ok(Exit::Ok);
+        return Ok(if mined.stopped() { Exit::Degraded } else { Exit::Ok });
     }
     let (value, exit) = if let Some(to) = &args.repair {
+        // A device or a pipe holds nothing that could be lost.
+        if to.is_file() && !args.force {
+            return Err(usage(format!("{} exists (--force replaces it)", to.display())));
+        }
         let repaired = caril_record::repair(&args.path, to)
             .with_context(|| format!("cannot repair {}", args.path.display()))?;
         (serde_json::to_value(repaired)?, Exit::Ok)

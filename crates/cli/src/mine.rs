@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use caril_core::{BIN_COUNT, Mode, StepRecord, bin_center};
 use caril_record::Recording;
+use caril_runtime::StopFlag;
 use serde::Serialize;
 
 use crate::exit::usage;
+use crate::output;
 
 /// Moments of one recording that lie nearer to each other than this show the same thing.
 const APART_NS: u64 = 2_000_000_000;
@@ -85,20 +87,44 @@ pub struct Mined {
     recordings: usize,
     /// Files that are no recordings of caril.
     passed_over: Vec<PathBuf>,
+    /// Recordings that no network drove or watched: of what the score is made of, they have little.
+    unscored: Vec<PathBuf>,
+    /// Ctrl-C came before the last file.
+    stopped: bool,
     frames: u64,
     moments: Vec<Moment>,
 }
 
-/// The `most` moments with the highest scores of all recordings below `folder` (or of one file).
+impl Mined {
+    /// Whether it was stopped before the last file.
+    pub const fn stopped(&self) -> bool {
+        self.stopped
+    }
+}
+
+/// The `most` moments with the highest scores of all recordings below `folder` (or of one file),
+/// or of those that were read until `stop` was asked.
 ///
 /// # Errors
 /// If the folder cannot be read or holds no recording.
-pub fn mine(folder: &Path, most: usize) -> anyhow::Result<Mined> {
+pub fn mine(folder: &Path, most: usize, stop: &StopFlag) -> anyhow::Result<Mined> {
     let mut files = Vec::new();
     find(folder, &mut files).with_context(|| format!("cannot read {}", folder.display()))?;
     files.sort();
-    let mut all = Mined { recordings: 0, passed_over: Vec::new(), frames: 0, moments: Vec::new() };
+    let mut all = Mined {
+        recordings: 0,
+        passed_over: Vec::new(),
+        unscored: Vec::new(),
+        stopped: false,
+        frames: 0,
+        moments: Vec::new(),
+    };
+    let bar = output::progress(files.len() as u64, "{bar:32} {pos}/{len} files  {msg}");
     for path in files {
+        bar.inc(1);
+        if stop.asked() {
+            break;
+        }
         let Ok(recording) = Recording::open(&path) else {
             all.passed_over.push(path);
             continue;
@@ -106,7 +132,12 @@ pub fn mine(folder: &Path, most: usize) -> anyhow::Result<Mined> {
         all.recordings += 1;
         let scale = recording.header().card.as_ref().map_or(PAPER_STEER_SCALE, |c| c.steer_scale);
         // What cannot be read is no moment worth a look.
-        let steps = recording.steps().map_while(Result::ok).inspect(|_| all.frames += 1);
+        let (mut frames, mut predicted) = (0, false);
+        let steps = recording.steps().map_while(Result::ok).take_while(|_| !stop.asked());
+        let steps = steps.inspect(|step| {
+            frames += 1;
+            predicted |= step.predicted;
+        });
         all.moments.extend(best(steps, scale, most).into_iter().map(|(step, reasons)| Moment {
             recording: path.clone(),
             frame_id: step.frame_id.0,
@@ -114,8 +145,15 @@ pub fn mine(folder: &Path, most: usize) -> anyhow::Result<Mined> {
             score: reasons.score(),
             reasons,
         }));
+        all.frames += frames;
+        if frames > 0 && !predicted {
+            all.unscored.push(path);
+        }
+        bar.set_message(format!("{} frames", all.frames));
     }
-    if all.recordings == 0 {
+    bar.finish_and_clear();
+    all.stopped = stop.asked();
+    if all.recordings == 0 && !all.stopped {
         return Err(usage(format!("no recording below {}", folder.display())));
     }
     all.moments.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -183,6 +221,15 @@ pub fn text(mined: &Mined) -> String {
     for path in &mined.passed_over {
         text += &format!("passed over: {}\n", path.display());
     }
+    for path in &mined.unscored {
+        text += &format!(
+            "no network's opinion in {0}: mine what `caril replay {0} --policy PACK --out DIR` writes\n",
+            path.display()
+        );
+    }
+    if mined.stopped {
+        text += "stopped early\n";
+    }
     for m in &mined.moments {
         text += &format!(
             "{:5.2}  frame {:6}  {:8.2} s  {}  ({})\n",
@@ -233,6 +280,35 @@ mod tests {
         for (k, id) in ids.iter().enumerate() {
             assert!(ids[..k].iter().all(|other| other.abs_diff(*id) >= 40), "{ids:?}");
         }
+    }
+
+    #[test]
+    fn recordings_without_a_networks_opinion_are_named() {
+        use caril_core::{CameraSpec, Pacing, PlantInfo, RecordConfig};
+        use caril_record::{Recorder, RecordingHeader};
+        let folder = tempfile::tempdir().unwrap();
+        for (name, predicted) in [("expert.mcap", false), ("policy.mcap", true)] {
+            let header = RecordingHeader::new(PlantInfo {
+                name: "test".into(),
+                map: "none".into(),
+                weather: "none".into(),
+                camera: CameraSpec { width: 16, height: 16, ..CameraSpec::PAPER },
+                rate_hz: 20.0,
+                pacing: Pacing::Lockstep,
+                route: Vec::new(),
+            });
+            let path = folder.path().join(name);
+            let mut recorder = Recorder::start(&path, &header, &RecordConfig::default()).unwrap();
+            recorder.push_blocking(&StepRecord { predicted, ..step(1, 0.4, 0.0) }, None);
+            recorder.finish();
+        }
+        let stop = StopFlag::new();
+        let mined = mine(folder.path(), 5, &stop).unwrap();
+        assert_eq!((mined.recordings, mined.frames, mined.moments.len()), (2, 2, 1));
+        assert_eq!(mined.unscored, [folder.path().join("expert.mcap")]);
+        assert!(text(&mined).contains("caril replay") && !mined.stopped());
+        stop.ask();
+        assert!(mine(folder.path(), 5, &stop).unwrap().stopped());
     }
 
     #[test]

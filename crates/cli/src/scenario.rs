@@ -145,6 +145,33 @@ pub fn load_policy(name: &str, backend: BackendArg, threads: u8) -> anyhow::Resu
     backend::open(&pack_dir(name)?, backend, threads, |_| {})
 }
 
+/// Its folder as a replay finds it again, wherever it is started.
+///
+/// # Errors
+/// If there is no such pack.
+pub fn full_dir(name: &str) -> anyhow::Result<String> {
+    let dir = pack_dir(name)?;
+    Ok(dir.canonicalize().unwrap_or(dir).display().to_string())
+}
+
+/// What a recording says of a pack that took part without driving alone: its header has no card.
+///
+/// # Errors
+/// If there is no such pack, or the build or the machine does not have the backend.
+pub fn pack_facts(
+    name: &str,
+    backend: BackendArg,
+    card: &PolicyCard,
+) -> anyhow::Result<[(String, String); 4]> {
+    let facts = [
+        ("weights_sha256", card.weights_sha256.clone()),
+        ("policy_dir", full_dir(name)?),
+        ("backend", backend.name()),
+        ("device", backend::device_name(backend)?),
+    ];
+    Ok(facts.map(|(key, value)| (key.to_owned(), value)))
+}
+
 /// Folders of all packs in `weights/`.
 pub fn packs() -> Vec<PathBuf> {
     let mut packs: Vec<PathBuf> = roots()

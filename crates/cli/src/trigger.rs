@@ -1,6 +1,7 @@
 //! `drive --record-trigger` and `--record-limit`: what of a drive is recorded, and kept.
 
-use caril_core::RecordConfig;
+use caril_control::PAPER_UNSURE;
+use caril_core::{Calibration, CorrectionMode, RecordConfig};
 use caril_record::{Recorder, RecordingHeader, Rotation, Trigger};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -40,9 +41,10 @@ pub struct TriggerArgs {
     /// Seconds kept after an event
     #[arg(long, default_value_t = 2.0, value_name = "S")]
     record_after: f64,
-    /// Confidence below which a step is an event
-    #[arg(long, default_value_t = 0.5, value_name = "P")]
-    record_confidence: f32,
+    /// Confidence below which a step is an event [default: the card's mass_floor, where doubt slows
+    /// the car down most; 0.5 where another correction than `calibrated` decides]
+    #[arg(long, value_name = "P")]
+    record_confidence: Option<f32>,
     /// Record in parts that together, with those of earlier drives, stay below this: the oldest go
     /// first, those with a fault or a takeover last
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
@@ -87,31 +89,40 @@ impl TriggerArgs {
         Some(Rotation { path: path.to_path_buf(), folder, limit_bytes })
     }
 
-    /// The trigger, if one was asked for.
+    /// The trigger, if one was asked for; `doubt` is the confidence that counts as low where none
+    /// was given: see [`doubt`].
     ///
     /// # Errors
     /// If a number makes no sense.
-    pub fn trigger(&self) -> anyhow::Result<Option<Trigger>> {
+    pub fn trigger(&self, doubt: f32) -> anyhow::Result<Option<Trigger>> {
         let Some(events) = &self.record_trigger else { return Ok(None) };
         let ns = |name: &str, seconds: f64| match seconds {
             0.0..=3600.0 => Ok((seconds * 1e9) as u64),
             _ => Err(usage(format!("--{name} {seconds}: expected 0 to 3600 seconds"))),
         };
-        if !(0.0..=1.0).contains(&self.record_confidence) {
-            return Err(usage(format!(
-                "--record-confidence {}: expected 0 to 1",
-                self.record_confidence
-            )));
+        let below = self.record_confidence.unwrap_or(doubt);
+        if !(0.0..=1.0).contains(&below) {
+            return Err(usage(format!("--record-confidence {below}: expected 0 to 1")));
         }
         let has = |event| events.contains(&event);
         Ok(Some(Trigger {
             before_ns: ns("record-before", self.record_before)?,
             after_ns: ns("record-after", self.record_after)?,
-            confidence_below: has(EventArg::Confidence).then_some(self.record_confidence),
+            confidence_below: has(EventArg::Confidence).then_some(below),
             corrections: has(EventArg::Correction),
             faults: has(EventArg::Fault),
             takeovers: has(EventArg::Takeover),
         }))
+    }
+}
+
+/// The confidence below which a step is an event, if the user gives none. What decides is another
+/// quantity with each correction: a pack that is sure has a neighbour mass of more than 0.99 nearly
+/// always, and its card says where that is little.
+pub fn doubt(mode: CorrectionMode, calibration: &Calibration) -> f32 {
+    match mode {
+        CorrectionMode::Calibrated => calibration.mass_floor,
+        CorrectionMode::Off | CorrectionMode::Paper => PAPER_UNSURE,
     }
 }
 
@@ -124,9 +135,10 @@ pub fn start(
     header: &RecordingHeader,
     config: &RecordConfig,
     args: &TriggerArgs,
+    doubt: f32,
     rotation: Option<&Rotation>,
 ) -> anyhow::Result<Recorder> {
-    let trigger = args.trigger()?;
+    let trigger = args.trigger(doubt)?;
     Ok(match (rotation, trigger) {
         (Some(rotation), trigger) => {
             Recorder::start_rotating(rotation.clone(), header, config, trigger)?
@@ -139,6 +151,25 @@ pub fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_counts_as_doubt_is_the_cards_unless_it_is_said() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: TriggerArgs,
+        }
+        let below = |more: &[&str], mode| {
+            let line = [&["drive", "--record-trigger=confidence"], more].concat();
+            let args = <Line as clap::Parser>::parse_from(line).args;
+            let card = Calibration { mass_floor: 0.9, ..Calibration::default() };
+            args.trigger(doubt(mode, &card)).unwrap().unwrap().confidence_below
+        };
+        assert_eq!(below(&[], CorrectionMode::Calibrated), Some(0.9));
+        assert_eq!(below(&[], CorrectionMode::Off), Some(0.5), "the highest class decides");
+        let given = ["--record-confidence", "0.2"];
+        assert_eq!(below(&given, CorrectionMode::Calibrated), Some(0.2));
+    }
 
     #[test]
     fn sizes_are_read() {

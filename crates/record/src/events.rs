@@ -3,7 +3,7 @@
 use caril_core::StepRecord;
 
 use crate::reader::{Entry, Stream};
-use crate::{EncodedImage, RecordError, RecordedMemory, topics};
+use crate::{EncodedImage, Episode, RecordError, RecordedMemory, topics};
 
 /// One thing in a recording.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub enum Event {
     /// What the controller remembered here, and how many steps with a frame there were before,
     /// those left out of the recording included.
     Memory(RecordedMemory, u64),
+    /// A drive of its own begins.
+    Episode(Episode),
     /// A step or memory that cannot be read.
     Unreadable(RecordError),
     /// The recorder's own count of steps that it had to drop; not in a file that was cut off.
@@ -44,6 +46,11 @@ impl Events {
     /// Whether the steps before the first event were passed over, and it is a memory.
     pub const fn has_jumped(&self) -> bool {
         self.jumped
+    }
+
+    /// Whether it ended at a damaged place.
+    pub const fn damaged(&self) -> bool {
+        self.stream.damaged
     }
 }
 
@@ -84,6 +91,9 @@ impl Iterator for Events {
                         Some(n) => Event::Dropped(n),
                         None => continue,
                     }
+                }
+                Entry::Metadata(m) if m.name == topics::EPISODE => {
+                    Event::Episode(Episode::from_facts(&m.metadata))
                 }
                 Entry::Meta(_) | Entry::Metadata(_) | Entry::Raw(..) => continue,
             }));

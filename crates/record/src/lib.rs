@@ -10,6 +10,7 @@
 
 mod bytes;
 mod difference;
+mod episode;
 mod error;
 mod events;
 mod header;
@@ -31,6 +32,7 @@ mod trigger;
 mod writer;
 
 pub use difference::{FieldDifference, differences};
+pub use episode::Episode;
 pub use error::RecordError;
 pub use events::{Event, Events};
 pub use header::RecordingHeader;

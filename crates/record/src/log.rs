@@ -246,6 +246,13 @@ impl<W: Write> Log<W> {
         Ok(())
     }
 
+    /// A drive of its own begins. It ends the chunk, so it is for once in many steps.
+    pub fn write_episode(&mut self, facts: BTreeMap<String, String>) -> Result<(), RecordError> {
+        self.write_meta(self.last_time_ns)?;
+        self.writer.write_metadata(&Metadata { name: topics::EPISODE.into(), metadata: facts })?;
+        Ok(())
+    }
+
     /// A step without a frame: the plant's time is that of the last frame.
     fn write_no_frame(&mut self, step: &StepRecord) -> Result<(), RecordError> {
         self.write_meta(self.last_time_ns)?;

@@ -31,6 +31,20 @@ pub struct Rotation {
 }
 
 impl Rotation {
+    /// The path of the part that a recorder which starts now writes first: after the newest that
+    /// lies there, for a folder may hold what an earlier drive recorded.
+    pub fn next_part(&self) -> PathBuf {
+        self.part(self.newest().saturating_add(1))
+    }
+
+    /// The highest number of a part (or of the mark of one) of this recording; 0 if there is none.
+    fn newest(&self) -> u32 {
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+        let files = files(folder.unwrap_or(Path::new(".")));
+        files.iter().filter_map(|path| digits(path, &stem)?.parse().ok()).max().unwrap_or(0)
+    }
+
     /// The path of a part, counted from 1.
     pub fn part(&self, number: u32) -> PathBuf {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
@@ -67,10 +81,6 @@ impl Rotation {
     /// Every part that lies there.
     fn parts(&self) -> Vec<Part> {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        let files = |folder: &Path| {
-            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-            entries.map(|e| e.path()).collect::<Vec<_>>()
-        };
         let here = files(&self.folder);
         let below = here.iter().filter(|p| p.is_dir()).flat_map(|p| files(p));
         let all = here.iter().cloned().chain(below);
@@ -100,11 +110,23 @@ fn mark(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// What lies in a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|e| e.path()).collect()
+}
+
 fn is_part(path: &Path, stem: &str) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = name.strip_prefix(stem).and_then(|n| n.strip_prefix('-'));
-    let number = number.and_then(|n| n.strip_suffix(".mcap"));
-    number.is_some_and(|n| n.len() >= 4 && n.bytes().all(|b| b.is_ascii_digit()))
+    path.extension().is_some_and(|e| e == "mcap") && digits(path, stem).is_some()
+}
+
+/// The digits in the name of a part or of its mark.
+fn digits(path: &Path, stem: &str) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let name = name.strip_suffix(".keep").unwrap_or(&name);
+    let digits = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(".mcap")?;
+    let fine = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    fine.then(|| digits.to_owned())
 }
 
 /// The parts of one drive, as they are begun.
@@ -112,13 +134,14 @@ pub(crate) struct Parts {
     rotation: Rotation,
     header: RecordingHeader,
     config: RecordConfig,
-    /// The newest part; 0 before the first.
+    /// The newest part; before the first, that of earlier drives.
     number: u32,
 }
 
 impl Parts {
     pub fn new(rotation: Rotation, header: &RecordingHeader, config: &RecordConfig) -> Self {
-        Self { rotation, header: header.clone(), config: *config, number: 0 }
+        let number = rotation.newest();
+        Self { rotation, header: header.clone(), config: *config, number }
     }
 
     /// The path of the part that comes next.
@@ -146,7 +169,7 @@ impl Rest<Disk> for Parts {
         self.number = self.number.saturating_add(1);
         self.rotation.make_room(&path);
         self.header.extra.insert("part".into(), self.number.to_string());
-        Log::start(Disk::create(&path)?, &self.header, &self.config).map_err(|e| e.at(&path))
+        Log::start(Disk::create_new(&path)?, &self.header, &self.config).map_err(|e| e.at(&path))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caril_core::{ControllerMemory, Image, RecordConfig, StepRecord};
 use crossbeam::queue::ArrayQueue;
@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::parts::{Parts, Rotation};
 use crate::thread::{Disk, Rest, write_all};
 use crate::trigger::{Clips, Trigger};
-use crate::{RecordError, RecordingHeader};
+use crate::{Episode, RecordError, RecordingHeader};
 
 /// Steps that wait at most.
 const STEP_QUEUE: usize = 1024;
@@ -51,6 +51,8 @@ pub(crate) struct Item {
     pub frame: bool,
     /// What the controller remembered before it.
     pub memory: Option<ControllerMemory>,
+    /// The episode that begins with it.
+    pub episode: Option<Box<Episode>>,
 }
 
 pub(crate) struct Shared {
@@ -84,6 +86,7 @@ pub struct Recorder {
     images_seen: u64,
     memory: Option<ControllerMemory>,
     since_memory: u32,
+    episode: Option<Box<Episode>>,
 }
 
 impl Recorder {
@@ -181,8 +184,9 @@ impl Recorder {
             .spawn(move || write_all(log, &its, trigger.map(Clips::new), rest))
             .map_err(RecordError::io("starting the recorder's thread", Path::new("")))?;
         let image_every = u64::from(config.image_every);
-        let (thread, images_seen, memory, since_memory) = (Some(thread), 0, None, 0);
-        Ok(Self { shared, thread, image_every, images_seen, memory, since_memory })
+        let (thread, images_seen, since_memory) = (Some(thread), 0, 0);
+        let (memory, episode) = (None, None);
+        Ok(Self { shared, thread, image_every, images_seen, memory, since_memory, episode })
     }
 
     /// Hands a step over, with its picture if it is an `image_every`-th one. Never waits, never
@@ -227,9 +231,15 @@ impl Recorder {
         self.since_memory = 0;
     }
 
+    /// A drive of its own begins with the step that is pushed next; for recordings of several.
+    pub fn push_episode(&mut self, episode: Episode) {
+        self.episode = Some(Box::new(episode));
+    }
+
     fn item(&mut self, step: &StepRecord, image: Option<Image>, frame: bool) -> Item {
         self.since_memory = self.since_memory.saturating_add(1);
-        Item { step: *step, image, frame, memory: self.memory.take() }
+        let (memory, episode) = (self.memory.take(), self.episode.take());
+        Item { step: *step, image, frame, memory, episode }
     }
 
     /// Hands a step without a frame over, as [`Recorder::push`] does.
@@ -242,6 +252,19 @@ impl Recorder {
 
     /// Hands a step over with its picture, whatever `image_every` says, and waits for room.
     pub fn push_blocking(&mut self, step: &StepRecord, image: Option<&Image>) {
+        self.push_waiting(step, image, &|_| false);
+    }
+
+    /// The same until `give_up` says so, which is asked with how long it has been waiting: a disk
+    /// that stands still must not hold whoever drives for ever. Whether all was handed over.
+    pub fn push_waiting(
+        &mut self,
+        step: &StepRecord,
+        image: Option<&Image>,
+        give_up: &dyn Fn(Duration) -> bool,
+    ) -> bool {
+        let start = Instant::now();
+        let wait = |shared: &Self| shared.wait() && !give_up(start.elapsed());
         let copy = match image {
             None => None,
             Some(image) if self.image_every == 0 => Some(image.clone()),
@@ -250,19 +273,33 @@ impl Recorder {
                     fill(&mut buffer, image);
                     break Some(buffer);
                 }
-                if !self.wait() {
+                if !wait(self) {
+                    self.shared.dropped_images.fetch_add(1, Ordering::Relaxed);
                     break None;
                 }
             },
         };
-        let mut item = self.item(step, copy, true);
+        let whole = copy.is_some() == image.is_some();
+        let item = self.item(step, copy, true);
+        self.push_item(item, &wait) && whole
+    }
+
+    /// Hands a step without a frame over, and waits for room.
+    pub fn push_no_frame_blocking(&mut self, step: &StepRecord) {
+        let item = self.item(step, None, false);
+        self.push_item(item, &Self::wait);
+    }
+
+    /// Whether there was room before `wait` gave up.
+    fn push_item(&self, mut item: Item, wait: &dyn Fn(&Self) -> bool) -> bool {
         while let Err(back) = self.shared.waiting.push(item) {
             item = back;
-            if !self.wait() {
+            if !wait(self) {
                 self.shared.drop_item(item);
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Wakes the thread and gives it time; whether it is there at all.
@@ -281,6 +318,27 @@ impl Recorder {
 
     /// Writes what waits and closes the file.
     pub fn finish(mut self) -> RecorderStats {
+        self.end()
+    }
+
+    /// The same until `give_up` says so: then the thread is left to the disk that holds it, and the
+    /// file reads as one that was cut off.
+    pub fn finish_unless(mut self, give_up: &dyn Fn() -> bool) -> RecorderStats {
+        self.shared.closing.store(true, Ordering::Release);
+        while self.wait() {
+            if give_up() {
+                self.thread = None;
+                let waiting = self.shared.waiting.len() as u64;
+                let (steps, dropped_images) = self.dropped();
+                let error = format!("the disk stands still, {waiting} steps were waiting for it");
+                return RecorderStats {
+                    dropped_steps: steps + waiting,
+                    dropped_images,
+                    write_error: Some(error),
+                    ..RecorderStats::default()
+                };
+            }
+        }
         self.end()
     }
 

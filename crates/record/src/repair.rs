@@ -49,6 +49,9 @@ pub fn repair(from: &Path, to: &Path) -> Result<Repaired, RecordError> {
         match entry {
             Entry::Raw(header, topic, data) => log.copy(&header, &topic, &data)?,
             Entry::Metadata(metadata) if metadata.name == topics::END => end = metadata.metadata,
+            Entry::Metadata(metadata) if metadata.name == topics::EPISODE => {
+                log.write_episode(metadata.metadata)?;
+            }
             _ => {}
         }
     }

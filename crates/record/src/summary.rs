@@ -6,7 +6,7 @@ use caril_core::{BIN_COUNT, bin_of};
 use serde::Serialize;
 
 use crate::reader::{Entry, Stream};
-use crate::{RecordError, Recording, topics};
+use crate::{Episode, RecordError, Recording, topics};
 
 /// Steer scale of the paper, where no pack's card says another.
 const PAPER_STEER_SCALE: f32 = 0.25;
@@ -69,8 +69,11 @@ pub struct RecordingSummary {
     pub plant: String,
     /// Its map.
     pub map: String,
-    /// Its weather.
+    /// Its weather; of several episodes, the first one's.
     pub weather: String,
+    /// Drives of their own by weather, where a recording has several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub episodes: BTreeMap<String, u64>,
     /// Name of the policy.
     pub policy: String,
     /// Name of the pack.
@@ -113,6 +116,7 @@ impl Recording {
             plant: header.plant.name.clone(),
             map: header.plant.map.clone(),
             weather: header.plant.weather.clone(),
+            episodes: BTreeMap::new(),
             policy: header.policy.clone(),
             pack: header.card.as_ref().map(|card| card.name.clone()),
             seed: header.seed,
@@ -131,6 +135,10 @@ impl Recording {
                 Entry::Step(Ok(step)) => step,
                 Entry::Step(Err(_)) => {
                     s.unreadable += 1;
+                    continue;
+                }
+                Entry::Metadata(m) if m.name == topics::EPISODE => {
+                    count(&mut s.episodes, &Episode::from_facts(&m.metadata).weather);
                     continue;
                 }
                 Entry::Metadata(end) if end.name == topics::END => {

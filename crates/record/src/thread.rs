@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -179,6 +179,9 @@ fn write<W: Write>(
     item: &Item,
     buffer: &mut Vec<u8>,
 ) -> Result<bool, RecordError> {
+    if let Some(episode) = &item.episode {
+        log.write_episode(episode.facts())?;
+    }
     let format = match item.image.as_ref().map(|image| log.encode(image, buffer)) {
         None => None,
         Some(Ok(format)) => Some(format),
@@ -200,15 +203,24 @@ fn write<W: Write>(
 pub(crate) struct Disk(File);
 
 impl Disk {
-    /// Creates the file, with missing folders.
+    /// Creates the file, with missing folders; an existing one is replaced.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
+        Self::open(path, File::options().write(true).create(true).truncate(true))
+    }
+
+    /// The same, but an existing file is an error.
+    pub fn create_new(path: &Path) -> Result<Self, RecordError> {
+        Self::open(path, File::options().write(true).create_new(true))
+    }
+
+    fn open(path: &Path, how: &OpenOptions) -> Result<Self, RecordError> {
         if let Some(folder) = path.parent()
             && !folder.as_os_str().is_empty()
         {
             std::fs::create_dir_all(folder)
                 .map_err(RecordError::io("creating the folder", folder))?;
         }
-        let file = File::create(path).map_err(RecordError::io("creating the recording", path))?;
+        let file = how.open(path).map_err(RecordError::io("creating the recording", path))?;
         Ok(Self(file))
     }
 }

@@ -20,6 +20,9 @@ pub(crate) const FACTS: &str = "caril";
 /// MCAP metadata record written last: counts and the drive's outcome.
 pub(crate) const END: &str = "caril.end";
 
+/// MCAP metadata record before the first step of an episode, where a recording has several.
+pub(crate) const EPISODE: &str = "caril.episode";
+
 /// JSON schema of `/meta`.
 pub(crate) const META_SCHEMA: &str = r#"{"title":"caril.RecordingHeader","type":"object","properties":{"kind":{"type":"string"},"version":{"type":"string"},"command_line":{"type":"array","items":{"type":"string"}},"created_unix_s":{"type":"integer"},"seed":{"type":"integer"},"config":{"type":"object","properties":{}},"camera":{"type":"object","properties":{}},"plant":{"type":"object","properties":{}},"policy":{"type":"string"},"card":{"type":"object","properties":{}},"extra":{"type":"object","properties":{}}}}"#;
 

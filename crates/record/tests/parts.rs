@@ -2,7 +2,7 @@
 //! nothing is lost but what was deleted.
 
 use caril_core::{
-    CameraSpec, ControllerMemory, Fault, FrameId, Image, Pacing, PlantInfo, RecordConfig,
+    CameraSpec, ControllerMemory, Fault, FaultSet, FrameId, Image, Pacing, PlantInfo, RecordConfig,
     StepRecord,
 };
 use caril_record::{Event, Recorder, Recording, RecordingHeader, Rotation};
@@ -98,4 +98,38 @@ fn parts_stay_below_the_limit_and_each_goes_on_where_the_one_before_ended() {
         }
     }
     assert_eq!(next, Some(STEPS), "the newest are there");
+}
+
+#[test]
+fn a_second_drive_goes_on_after_the_parts_of_the_first_and_overwrites_none() {
+    let folder = tempfile::tempdir().expect("folder");
+    let camera = CameraSpec { width: 16, height: 16, ..CameraSpec::PAPER };
+    let rotation = Rotation {
+        path: folder.path().join("drive.mcap"),
+        folder: folder.path().to_owned(),
+        limit_bytes: LIMIT,
+    };
+    // Number 7 is gone, its mark is not: it must not come to mark another part.
+    std::fs::write(folder.path().join("drive-0007.mcap.keep"), "").expect("mark");
+    std::fs::write(folder.path().join("other-0099.mcap"), "").expect("file");
+    let mut drive = |seed: u64, faults: FaultSet| {
+        let first = rotation.next_part();
+        let header = RecordingHeader { seed, ..header(camera) };
+        let config = RecordConfig::default();
+        let mut recorder =
+            Recorder::start_rotating(rotation.clone(), &header, &config, None).expect("begun");
+        recorder.push_blocking(&StepRecord { faults, ..StepRecord::default() }, None);
+        assert_eq!(recorder.finish().write_error, None);
+        first
+    };
+    let first = drive(1, FaultSet::of(Fault::FrameGap));
+    assert_eq!(first, rotation.part(8));
+    let before = std::fs::read(&first).expect("there");
+    let second = drive(2, FaultSet::EMPTY);
+    assert_eq!(second, rotation.part(9));
+    assert!(std::fs::read(&first).expect("still there") == before, "not a byte has changed");
+    let kept = |path: &std::path::Path| path.with_extension("mcap.keep").exists();
+    assert!(kept(&first) && !kept(&second), "each has its own mark");
+    let header = Recording::open(&second).expect("readable").header().clone();
+    assert_eq!((header.seed, header.extra["part"].as_str()), (2, "9"));
 }

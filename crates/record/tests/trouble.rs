@@ -248,6 +248,35 @@ fn a_stalled_disk_drops_and_never_blocks() {
 }
 
 #[test]
+fn whoever_waits_for_a_stalled_disk_may_give_up() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let sink = Stalled { gate: Arc::clone(&gate), free_writes: 30_000 };
+    let config = RecordConfig { image_queue: 2, ..RecordConfig::default() };
+    let mut recorder = Recorder::start_with(sink, &header(), &config).unwrap();
+    let image = image(1, PixelOrder::Bgra);
+    let asked = std::cell::Cell::new(0);
+    let give_up = |_| {
+        asked.set(asked.get() + 1);
+        asked.get() > 20
+    };
+    // There are two buffers; the gate is never opened before all is over.
+    let mut pushed = 0;
+    while recorder.push_waiting(&random_step(pushed), Some(&image), &give_up) {
+        pushed += 1;
+    }
+    assert_eq!((pushed, asked.get()), (2, 21));
+    assert_eq!(recorder.dropped(), (0, 1), "the step is still handed over, its picture is not");
+    let stats = recorder.finish_unless(&|| true);
+    assert!(stats.write_error.is_some_and(|e| e.contains("stands still")));
+    assert!(stats.dropped_steps > 0 && stats.steps == 0);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+
+    let recorder = Recorder::start_with(io::sink(), &header(), &config).unwrap();
+    assert_eq!(recorder.finish_unless(&|| false).write_error, None);
+}
+
+#[test]
 fn image_every_thins_the_pictures_of_push() {
     let gate = RecordConfig { image_every: 4, image_queue: 64, ..RecordConfig::default() };
     let image = image(1, PixelOrder::Bgra);

@@ -62,6 +62,8 @@ pub struct CollectSummary {
     pub takeover_frames: u64,
     /// Pictures per steering class of the expert's label.
     pub histogram: [u64; BIN_COUNT],
+    /// Whether the plant gave a frame without the expert's steer: there is nothing to learn from.
+    pub no_truth: bool,
     /// Why it ended; `None` if the plant went away, gave no truth or a stop was asked.
     pub end: Option<EndReason>,
 }
@@ -102,7 +104,10 @@ pub fn collect<W: World, P: Policy>(
                 continue;
             }
         }
-        let Some(truth) = frame.truth else { break };
+        let Some(truth) = frame.truth else {
+            summary.no_truth = true;
+            break;
+        };
         let mut record = match driver {
             Driver::Expert => {
                 let pull = noise.at(frame.sim_time_ns, frame.ego.speed_mps);
@@ -126,7 +131,10 @@ pub fn collect<W: World, P: Policy>(
         if summary.frames.is_multiple_of(options.every.max(1)) {
             record.frame_id = FrameId(frame.id.0 + options.id_offset);
             record.sim_time_ns = frame.sim_time_ns + options.time_offset_ns;
-            recorder.push_blocking(&record, Some(&frame.image));
+            if !recorder.push_waiting(&record, Some(&frame.image), &|waited| stop.gives_up(waited))
+            {
+                break;
+            }
             summary.pictures += 1;
             summary.last_id = record.frame_id.0;
             summary.last_time_ns = record.sim_time_ns;

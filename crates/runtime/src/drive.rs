@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use caril_core::{
     Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Image, Observed, Pacing,
@@ -34,7 +35,16 @@ impl StopFlag {
     pub fn insisted(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 1
     }
+    /// Whether somebody who has waited so long for the disk should wait no longer: a stop that was
+    /// asked for once gives it time, so that a recording has no gap because of it.
+    pub fn gives_up(&self, waited: Duration) -> bool {
+        self.insisted() || (self.asked() && waited > PATIENCE)
+    }
 }
+
+/// How long a disk may stand still after a stop was asked for: flash memory that tidies up takes
+/// some seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Limits of one drive.
 #[derive(Debug, Clone, Copy, Default)]
@@ -189,7 +199,7 @@ fn run<W: World, P: Policy>(
     let mut stats = DriveStats::new(u64::from(config.gate.deadline_ms) * 1_000_000);
     let gone_ns = u64::from(config.gate.gone_ms) * 1_000_000;
     // Whoever asks for every pixel of every frame wants no gap, and a plant in lockstep waits.
-    let wait_for_recorder = config.drive_loop.pacing == Pacing::Lockstep
+    let mut wait_for_recorder = config.drive_loop.pacing == Pacing::Lockstep
         && config.record.lossless
         && config.record.image_every == 1;
     let mut last_fresh_ns = clock.now_ns();
@@ -251,7 +261,9 @@ fn run<W: World, P: Policy>(
         times.age_ns = after_actuate_ns.saturating_sub(now_ns);
         if let Some(recorder) = recorder.as_deref_mut() {
             if wait_for_recorder {
-                recorder.push_blocking(&record, Some(&frame.image));
+                // Once it did not take a step there is a gap: from there on it is not waited for.
+                wait_for_recorder = recorder
+                    .push_waiting(&record, Some(&frame.image), &|waited| stop.gives_up(waited));
             } else {
                 recorder.push(&record, Some(&frame.image));
             }

@@ -14,6 +14,7 @@ mod replay;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod thinned;
 pub mod wander;
 
 pub use collect::{CollectOptions, CollectSummary, Driver, collect};
@@ -25,3 +26,4 @@ pub use replay::{
     ReplayOptions, SteerDifference, Tick, replay,
 };
 pub use stats::{DriveStats, DriveSummary, ModeCounts, Quantiles};
+pub use thinned::Thinned;

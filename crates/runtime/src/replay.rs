@@ -19,7 +19,9 @@ use caril_core::{
     Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Policy, PolicyCard,
     Prediction, StepRecord,
 };
-use caril_record::{EncodedImage, Event, ImageFormat, RecordError, RecordedMemory, Recording};
+use caril_record::{
+    EncodedImage, Episode, Event, ImageFormat, RecordError, RecordedMemory, Recording,
+};
 use serde::Serialize;
 
 use crate::{Decider, StopFlag};
@@ -67,6 +69,8 @@ pub struct Tick<'a> {
     pub then: &'a StepRecord,
     /// As each configuration would have it, in the order in which they were given.
     pub now: &'a [StepRecord],
+    /// The episode that it is of, where the recording has several.
+    pub episode: Option<&'a Episode>,
     /// Whether the step had a frame.
     pub frame: bool,
     /// Whether it comes before the first frame asked for.
@@ -102,7 +106,7 @@ pub struct ReplayCounts {
     pub dropped: u64,
     /// Frames of a recorder that did not write down all that a step looks at.
     pub approximate: u64,
-    /// Whether the recording was finished.
+    /// Whether the recording was finished and could be read to its end.
     pub complete: bool,
     /// Whether the replay was stopped early.
     pub stopped: bool,
@@ -156,6 +160,7 @@ pub fn replay(
         counts: ReplayCounts { complete: recording.complete(), ..ReplayCounts::default() },
         watched,
         last_ns: None,
+        episode: None,
     };
     std::thread::scope(|scope| {
         let (send, receive): (_, Receiver<Result<Work, RecordError>>) = sync_channel(AHEAD);
@@ -186,7 +191,9 @@ enum Work {
     Frame { step: StepRecord, before: bool, pixels: Option<Image>, picture: Picture },
     NoFrame { step: StepRecord, before: bool },
     Memory { memory: RecordedMemory, steps_before: u64, jumped: bool },
+    Episode(Episode),
     Unreadable,
+    Damaged,
     Dropped(u64),
 }
 
@@ -203,14 +210,14 @@ fn read_ahead(
         Some(from) => recording.events_from(pictures, from, &fits),
         None => recording.events(pictures),
     };
-    let events = match events {
+    let mut events = match events {
         Ok(events) => events,
         Err(e) => return drop(send.send(Err(e))),
     };
     // Once begun it goes on: frames may come late, with lower ids.
     let mut begun = from.is_none();
     let mut jumped = events.has_jumped();
-    for event in events {
+    for event in events.by_ref() {
         let work = event.map(|event| match event {
             Event::Step(step, image) => {
                 begun |= from.is_some_and(|id| step.frame_id >= id);
@@ -222,6 +229,7 @@ fn read_ahead(
             Event::Memory(memory, steps_before) => {
                 Work::Memory { memory, steps_before, jumped: std::mem::take(&mut jumped) }
             }
+            Event::Episode(episode) => Work::Episode(episode),
             Event::Unreadable(_) => Work::Unreadable,
             Event::Dropped(n) => Work::Dropped(n),
         });
@@ -229,6 +237,9 @@ fn read_ahead(
         if send.send(work).is_err() || last {
             return;
         }
+    }
+    if events.damaged() {
+        let _ = send.send(Ok(Work::Damaged));
     }
 }
 
@@ -252,6 +263,8 @@ struct Run {
     watched: bool,
     /// Plant time of the frame before, nanoseconds.
     last_ns: Option<u64>,
+    /// Of the steps that come now.
+    episode: Option<Episode>,
 }
 
 impl Run {
@@ -263,7 +276,9 @@ impl Run {
     ) {
         let (then, frame, before, picture) = match work {
             Work::Unreadable => return self.counts.unreadable += 1,
+            Work::Damaged => return self.counts.complete = false,
             Work::Dropped(n) => return self.counts.dropped += n,
+            Work::Episode(episode) => return self.episode = Some(episode),
             Work::Memory { memory, steps_before, jumped } => {
                 return self.remember(&memory, steps_before, jumped);
             }
@@ -298,7 +313,8 @@ impl Run {
         }
         let shown = matches!(picture, Picture::Lossless | Picture::Lossy);
         let image = shown.then_some(&self.frame.image);
-        on_tick(&Tick { then: &then, now: &self.now, frame, before, picture, image });
+        let (now, episode) = (self.now.as_slice(), self.episode.as_ref());
+        on_tick(&Tick { then: &then, now, episode, frame, before, picture, image });
     }
 
     /// A file of recordings that others made may hold several drives: a pause tells (docs/import.md).

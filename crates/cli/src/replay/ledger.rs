@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use caril_core::{CorrectionMode, PolicyCard, StepRecord};
+use caril_core::{CameraSpec, CorrectionMode, PolicyCard, StepRecord};
 use caril_eval::confidence::{Group, SPEED_EDGES_MPS, groups_of};
 use caril_eval::driving::{ActionTick, Counterfactual, counterfactual};
 use caril_eval::report::{Shares, share_plot};
@@ -20,8 +20,10 @@ const LEAST_CHANGE: f64 = 1e-6;
 /// One row.
 #[derive(Debug, Serialize)]
 pub struct LedgerRow {
-    /// Pack.
+    /// Pack; the second of a name gets a number.
     pub policy: String,
+    /// Its weights.
+    pub weights_sha256: String,
     /// Correction.
     pub correction: CorrectionMode,
     /// `all`, `course`, `speed`, `weather` or `confidence`.
@@ -43,22 +45,41 @@ struct Entry {
 /// Ticks of all recordings, by pack and correction.
 #[derive(Default)]
 pub struct Ledger {
-    entries: BTreeMap<(String, usize), Vec<Entry>>,
+    /// By pack's and correction's number.
+    entries: BTreeMap<(usize, usize), Vec<Entry>>,
+    packs: Vec<Pack>,
     weathers: Vec<String>,
+}
+
+/// A pack as the rows name it.
+struct Pack {
+    name: String,
+    /// Without its camera, which is the recording's: what makes two packs of a name differ.
+    card: PolicyCard,
 }
 
 impl Ledger {
     /// Ready for the steps of one recording.
-    pub fn drive(&mut self, card: &PolicyCard, weather: &str) -> Drive<'_> {
-        let weather = match self.weathers.iter().position(|w| w == weather) {
+    pub fn drive(&mut self, card: &PolicyCard) -> Drive<'_> {
+        let card = PolicyCard { camera: CameraSpec::PAPER, ..card.clone() };
+        let pack = match self.packs.iter().position(|p| p.card == card) {
             Some(k) => k,
             None => {
-                self.weathers.push(weather.to_owned());
-                self.weathers.len() - 1
+                let taken: Vec<&str> = self.packs.iter().map(|p| p.name.as_str()).collect();
+                let name = free_name(&card.name, &taken);
+                self.packs.push(Pack { name, card: card.clone() });
+                self.packs.len() - 1
             }
         };
-        let (policy, steer_scale) = (card.name.clone(), f64::from(card.steer_scale));
-        Drive { ledger: self, policy, steer_scale, weather }
+        Drive { steer_scale: f64::from(card.steer_scale), ledger: self, pack }
+    }
+
+    fn weather(&mut self, name: &str) -> usize {
+        if let Some(k) = self.weathers.iter().position(|w| w == name) {
+            return k;
+        }
+        self.weathers.push(name.to_owned());
+        self.weathers.len() - 1
     }
 
     /// The rows, of groups that have ticks.
@@ -67,8 +88,9 @@ impl Ledger {
     /// Of the formulas; none for finite steers, and no others are taken in.
     pub fn rows(&self) -> anyhow::Result<Vec<LedgerRow>> {
         let mut rows = Vec::new();
-        for ((policy, mode), entries) in &self.entries {
+        for ((pack, mode), entries) in &self.entries {
             let Some(correction) = MODES.get(*mode).copied() else { continue };
+            let Some(Pack { name, card }) = self.packs.get(*pack) else { continue };
             let deciles = Deciles::of(entries);
             // Ordered by group, then by what is in it.
             let mut by: BTreeMap<(usize, usize), (&'static str, String, Vec<ActionTick>)> =
@@ -92,7 +114,8 @@ impl Ledger {
             }
             for (group, value, ticks) in by.into_values() {
                 let result = counterfactual(&ticks, LEAST_CHANGE)?;
-                rows.push(LedgerRow { policy: policy.clone(), correction, group, value, result });
+                let (policy, weights_sha256) = (name.clone(), card.weights_sha256.clone());
+                rows.push(LedgerRow { policy, weights_sha256, correction, group, value, result });
             }
         }
         Ok(rows)
@@ -136,15 +159,20 @@ pub fn plots(rows: &[LedgerRow]) -> Vec<(String, String)> {
 /// The steps of one recording with one pack.
 pub struct Drive<'a> {
     ledger: &'a mut Ledger,
-    policy: String,
+    pack: usize,
     steer_scale: f64,
-    weather: usize,
 }
 
 impl Drive<'_> {
-    /// A step, as each of [`MODES`] would have it. Without truth or prediction there is nothing to
-    /// compare.
-    pub fn add(&mut self, now: &[StepRecord]) {
+    /// The pack as the rows name it.
+    pub fn policy(&self) -> String {
+        self.ledger.packs.get(self.pack).map_or_else(String::new, |p| p.name.clone())
+    }
+
+    /// A step, as each of [`MODES`] would have it, in its weather. Without truth or prediction
+    /// there is nothing to compare.
+    pub fn add(&mut self, now: &[StepRecord], weather: &str) {
+        let weather = self.ledger.weather(weather);
         for (mode, step) in now.iter().enumerate() {
             let Some(truth) = step.truth.filter(|_| step.predicted) else { continue };
             let tick = ActionTick {
@@ -155,16 +183,18 @@ impl Drive<'_> {
             let speed_mps = f64::from(step.ego.speed_mps);
             if [tick.raw, tick.corrected, tick.expert, speed_mps].iter().all(|v| v.is_finite()) {
                 let groups = groups_of(tick.expert / self.steer_scale, speed_mps);
-                let (weather, confidence) = (self.weather, step.confidence);
-                self.ledger.entries.entry((self.policy.clone(), mode)).or_default().push(Entry {
-                    tick,
-                    groups,
-                    weather,
-                    confidence,
-                });
+                let entry = Entry { tick, groups, weather, confidence: step.confidence };
+                self.ledger.entries.entry((self.pack, mode)).or_default().push(entry);
             }
         }
     }
+}
+
+/// The name, or with a number if it is taken.
+fn free_name(name: &str, taken: &[&str]) -> String {
+    let numbered = (2..).map(|n| format!("{name} ({n})"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|n| !taken.contains(&n.as_str())).unwrap_or_else(|| name.to_owned())
 }
 
 fn band(k: usize) -> String {
@@ -201,7 +231,7 @@ impl Deciles {
 
 #[cfg(test)]
 mod tests {
-    use caril_core::Truth;
+    use caril_core::{Architecture, Truth};
 
     use super::*;
 
@@ -217,19 +247,48 @@ mod tests {
         }
     }
 
+    fn card(name: &str, steer_scale: f32) -> PolicyCard {
+        let card = PolicyCard::new(name, Architecture::PilotNet, &CameraSpec::PAPER);
+        PolicyCard { steer_scale, ..card }
+    }
+
+    #[test]
+    fn packs_of_one_name_and_weathers_of_one_recording_are_told_apart() {
+        let mut ledger = Ledger::default();
+        let first = PolicyCard { weights_sha256: "aa".into(), ..card("default", 0.5) };
+        let second = PolicyCard { weights_sha256: "bb".into(), ..first.clone() };
+        // The camera is the recording's, and makes no other pack.
+        let camera = CameraSpec { width: 80, ..CameraSpec::PAPER };
+        let again = PolicyCard { camera, ..first.clone() };
+        for (card, weather) in [(&first, "Clear"), (&second, "Clear"), (&again, "Fog")] {
+            let mut drive = ledger.drive(card);
+            drive.add(&[step(0.1, 0.15, 0.9), step(0.1, 0.1, 0.9)], weather);
+        }
+        let rows = ledger.rows().unwrap();
+        let of = |policy: &str, group: &str| {
+            rows.iter()
+                .filter(|r| r.correction == CorrectionMode::Paper)
+                .filter(|r| r.policy == policy && r.group == group)
+                .map(|r| (r.weights_sha256.as_str(), r.value.as_str(), r.result.ticks))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("default", "all"), [("aa", "", 2)]);
+        assert_eq!(of("default (2)", "all"), [("bb", "", 1)]);
+        assert_eq!(of("default", "weather"), [("aa", "Clear", 1), ("aa", "Fog", 1)]);
+    }
+
     #[test]
     fn harm_and_benefit_fall_into_their_groups() {
         let mut ledger = Ledger::default();
-        let mut drive =
-            Drive { ledger: &mut ledger, policy: "p".into(), steer_scale: 0.5, weather: 0 };
+        let mut drive = ledger.drive(&card("p", 0.5));
         // The paper's mode helps on sure frames and harms on the others; the second does nothing.
         for k in 0..20 {
             let confidence = k as f32 / 20.0;
             let corrected = if k < 10 { 0.0 } else { 0.15 };
-            drive.add(&[step(0.1, corrected, confidence), step(0.1, 0.1, confidence)]);
+            drive.add(&[step(0.1, corrected, confidence), step(0.1, 0.1, confidence)], "Rain");
         }
-        drive.add(&[StepRecord { predicted: false, ..step(0.1, 0.5, 0.5) }]);
-        drive.add(&[StepRecord { truth: None, ..step(0.1, 0.5, 0.5) }]);
+        drive.add(&[StepRecord { predicted: false, ..step(0.1, 0.5, 0.5) }], "Rain");
+        drive.add(&[StepRecord { truth: None, ..step(0.1, 0.5, 0.5) }], "Rain");
         let rows = ledger.rows().unwrap();
         let find = |mode, group: &str| {
             rows.iter()

@@ -6,6 +6,7 @@ mod say;
 mod show;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,8 +19,8 @@ use serde::Serialize;
 
 use crate::args::{BackendArg, CorrectionArg};
 use crate::exit::{Exit, usage};
-use crate::output;
 use crate::view::ViewArgs;
+use crate::{backend, output, scenario};
 use ledger::{Ledger, LedgerRow};
 use show::Show;
 use write::Out;
@@ -35,8 +36,8 @@ pub enum PredictionsArg {
 }
 
 /// Run recorded drives again, with their own pack and configuration or others, and say what came
-/// out otherwise. Exit code 0: equal; 3: it differs (if --diff is given or nothing was changed);
-/// 1: failed.
+/// out otherwise. Exit code 0: equal; 3: it differs (if --diff is given or nothing was changed), or
+/// a recording was cut off or could not be replayed; 1: none could.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  caril drive --record-images lossless --record a.mcap\n  caril replay a.mcap                                  # equal to the bit\n  caril replay a.mcap --correction paper --diff\n  caril replay runs/*/drive.mcap --policy weights/new --json\n  caril replay a.mcap --from 400 --config stricter.toml --out replayed"
@@ -99,45 +100,48 @@ struct Run {
     wall_seconds: f64,
 }
 
+/// A recording that could not be replayed, and why.
+#[derive(Serialize)]
+struct Failed {
+    recording: PathBuf,
+    error: String,
+}
+
 #[derive(Serialize)]
 struct Output<'a> {
     replays: &'a [Run],
+    failed: &'a [&'a Failed],
     equal: bool,
+    /// Ctrl-C came before the end: what there is of it.
+    stopped: bool,
     ledger: &'a [LedgerRow],
 }
 
-/// Runs the command.
+/// Runs the command. A recording that cannot be replayed is no reason to lose the others.
 ///
 /// # Errors
-/// If a recording, pack or configuration cannot be used.
+/// If the options make no sense or a result cannot be written.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if !(args.speed.is_finite() && args.speed > 0.0) {
         return Err(usage(format!("--speed must be more than 0, not {}", args.speed)));
     }
-    let stop = output::stop_on_ctrl_c()?;
+    let stop = output::stop_on_ctrl_c_saying("writing what has been replayed")?;
     let out = args.out.as_deref().map(Out::create).transpose()?;
     let mut ledger = Ledger::default();
-    let mut runs = Vec::new();
-    for path in &args.files {
-        let recording =
-            Recording::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
-        let header = recording.header();
-        let config = config_of(args, header)?;
-        let own = [None];
-        let given: Vec<Option<&str>> = args.policy.iter().map(|p| Some(p.as_str())).collect();
-        for name in if given.is_empty() { &own[..] } else { &given[..] } {
-            let (card, policy) = open_pack(args, header, *name)?;
-            let run =
-                one(args, &recording, &card, policy, config, &stop, out.as_ref(), &mut ledger)?;
-            if !args.json {
-                say::run(&run);
-            }
-            runs.push(run);
-        }
+    let set = all(args, &stop, out.as_ref(), &mut ledger);
+    if let (true, Some((_, exit))) = (set.runs.is_empty(), set.failed.first()) {
+        return Ok(*exit);
     }
     let ledger = ledger.rows()?;
-    let equal = runs.iter().all(|r| r.equal != Some(false));
-    let output = Output { replays: &runs, equal, ledger: &ledger };
+    let equal = set.runs.iter().all(|r| r.equal != Some(false));
+    let failed: Vec<&Failed> = set.failed.iter().map(|(failed, _)| failed).collect();
+    let output = Output {
+        replays: &set.runs,
+        failed: &failed,
+        equal,
+        stopped: set.stopped,
+        ledger: &ledger,
+    };
     if let Some(out) = &out {
         out.finish(&output, &ledger)?;
     }
@@ -147,7 +151,69 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         say::ledger(&ledger);
     }
     let changed = !args.policy.is_empty() || args.correction.is_some() || args.config.is_some();
-    Ok(if !equal && (args.diff || !changed) { Exit::Degraded } else { Exit::Ok })
+    let differs = !equal && (args.diff || !changed);
+    // As `inspect` has it: a recording that was cut off is less than there was.
+    let cut = set.runs.iter().any(|run| !run.counts.complete);
+    let degraded = differs || cut || set.stopped || !failed.is_empty();
+    Ok(if degraded { Exit::Degraded } else { Exit::Ok })
+}
+
+/// What came of all recordings.
+#[derive(Default)]
+struct Set {
+    runs: Vec<Run>,
+    /// With how the program ends if no recording could be replayed.
+    failed: Vec<(Failed, Exit)>,
+    stopped: bool,
+}
+
+/// Every recording with every pack, until a stop is asked.
+fn all(args: &ReplayArgs, stop: &StopFlag, out: Option<&Out>, ledger: &mut Ledger) -> Set {
+    let own = [None];
+    let given: Vec<Option<&str>> = args.policy.iter().map(|p| Some(p.as_str())).collect();
+    let names = if given.is_empty() { &own[..] } else { &given[..] };
+    let mut set = Set::default();
+    for path in &args.files {
+        let opened =
+            Recording::open(path).with_context(|| format!("cannot replay {}", path.display()));
+        let mut fail = |error: &anyhow::Error| {
+            let recording = path.clone();
+            set.failed
+                .push((Failed { recording, error: format!("{error:#}") }, Exit::report(error)));
+        };
+        let recording = match opened {
+            Ok(recording) => recording,
+            Err(error) => {
+                fail(&error);
+                continue;
+            }
+        };
+        for name in names {
+            if stop.asked() {
+                set.stopped = true;
+                return set;
+            }
+            match one(args, &recording, *name, stop, out, ledger) {
+                Err(error) => fail(&error),
+                Ok(run) => {
+                    if !args.json {
+                        say::run(&run);
+                    }
+                    set.stopped |= run.counts.stopped;
+                    set.runs.push(run);
+                }
+            }
+        }
+    }
+    set
+}
+
+/// What is run.
+struct Ran {
+    card: PolicyCard,
+    policy: Option<Box<dyn Policy>>,
+    /// What the new recording says of it; nothing else of the drive's holds for it.
+    facts: BTreeMap<String, String>,
 }
 
 /// The pack to run, and its card as this recording's camera has it.
@@ -155,37 +221,44 @@ fn open_pack(
     args: &ReplayArgs,
     header: &RecordingHeader,
     name: Option<&str>,
-) -> anyhow::Result<(PolicyCard, Option<Box<dyn Policy>>)> {
+) -> anyhow::Result<Ran> {
+    let mut facts = header.extra.clone();
+    let mut put = |key: &str, value: String| facts.insert(key.to_owned(), value);
     if args.predictions == PredictionsArg::Recorded {
+        put("predictions", "recorded".into());
         // The network is not needed: nor need its weights be here.
         let card = match name {
-            Some(name) => crate::scenario::load_card(name)?,
+            Some(name) => {
+                put("policy_dir", scenario::full_dir(name)?);
+                scenario::load_card(name)?
+            }
             None => pack::own_card(header)?.clone(),
         };
-        return Ok((card, None));
+        return Ok(Ran { card, policy: None, facts });
     }
     let backend =
         args.backend.or_else(|| BackendArg::from_str(header.extra.get("backend")?, true).ok());
-    let policy = pack::open(
-        header,
-        name,
-        backend.unwrap_or(if cfg!(feature = "burn") { BackendArg::Flex } else { BackendArg::Cpu }),
-    )?;
-    Ok((policy.card().clone(), Some(policy)))
+    let backend =
+        backend.unwrap_or(if cfg!(feature = "burn") { BackendArg::Flex } else { BackendArg::Cpu });
+    let (dir, policy) = pack::open(header, name, backend)?;
+    put("policy_dir", dir.canonicalize().unwrap_or(dir).display().to_string());
+    put("backend", backend.name());
+    put("device", backend::device_name(backend)?);
+    Ok(Ran { card: policy.card().clone(), policy: Some(policy), facts })
 }
 
-#[allow(clippy::too_many_arguments, reason = "private, called once")]
+/// One recording with the pack of that name or, without one, with its own.
 fn one(
     args: &ReplayArgs,
     recording: &Recording,
-    card: &PolicyCard,
-    mut policy: Option<Box<dyn Policy>>,
-    config: Config,
+    name: Option<&str>,
     stop: &StopFlag,
     out: Option<&Out>,
     ledger: &mut Ledger,
 ) -> anyhow::Result<Run> {
     let header = recording.header();
+    let config = config_of(args, header)?;
+    let Ran { card, mut policy, facts } = open_pack(args, header, name)?;
     let mut comparison = header.card.is_some().then(Comparison::default);
     // The first configuration is the one asked for; the others are the ledger's.
     let configs: Vec<Config> = std::iter::once(config)
@@ -195,15 +268,16 @@ fn one(
             other
         }))
         .collect();
-    let mut show = Show::start(args, header, card, &config)?;
-    let mut file = out.map(|out| out.start(recording, card, &config)).transpose()?;
-    let mut drive = ledger.drive(card, &header.plant.weather);
+    let mut show = Show::start(args, header, &card, &config)?;
+    let mut file = out.map(|out| out.start(recording, &card, &config, facts)).transpose()?;
+    let mut drive = ledger.drive(&card);
+    let policy_name = drive.policy();
     let (mut first_ns, mut last_ns) = (None, 0);
     let bar = output::progress(0, "{pos} steps  {per_sec}");
     let start = Instant::now();
     let counts = caril_runtime::replay(
         recording,
-        card,
+        &card,
         policy.as_deref_mut(),
         &configs,
         ReplayOptions { from: args.from.map(FrameId), frames: args.frames },
@@ -224,31 +298,24 @@ fn one(
                 show.add(tick, now, stop);
             }
             if tick.frame {
-                drive.add(others);
+                // Of several episodes each has its own.
+                let weather = tick.episode.map_or(&header.plant.weather, |e| &e.weather);
+                drive.add(others, weather);
             }
         },
     )
-    .with_context(|| format!("cannot replay {}", recording.path().display()))?;
+    .with_context(|| format!("cannot replay {}", recording.path().display()))
+    .and_then(|counts| something(args, recording, counts));
     let wall_seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    if let Some(file) = file {
-        file.finish()?;
-    }
-    if counts.frames == 0 {
-        anyhow::bail!("the recording has no frame to replay: {}", recording.path().display());
-    }
-    if let Some(from) = args.from
-        && counts.frames == counts.before
-    {
-        return Err(usage(format!(
-            "--from {from}: no such frame, the recording has {}: {}",
-            counts.frames,
-            recording.path().display()
-        )));
-    }
+    let counts = match (counts, file) {
+        (Ok(counts), Some(file)) => file.finish().map(|()| counts)?,
+        (Err(error), Some(file)) => return Err(file.discard(error)),
+        (counts, None) => counts?,
+    };
     Ok(Run {
         recording: recording.path().to_path_buf(),
-        policy: card.name.clone(),
+        policy: policy_name,
         weights_sha256: card.weights_sha256.clone(),
         correction: config.correction.mode,
         predictions: args.predictions,
@@ -258,6 +325,28 @@ fn one(
         sim_seconds: first_ns.map_or(0.0, |t: u64| last_ns.saturating_sub(t) as f64 * 1e-9),
         wall_seconds,
     })
+}
+
+/// The counts, unless nothing was there to replay.
+fn something(
+    args: &ReplayArgs,
+    recording: &Recording,
+    counts: ReplayCounts,
+) -> anyhow::Result<ReplayCounts> {
+    if counts.frames == 0 && !counts.stopped {
+        anyhow::bail!("the recording has no frame to replay: {}", recording.path().display());
+    }
+    if let Some(from) = args.from
+        && counts.frames == counts.before
+        && !counts.stopped
+    {
+        return Err(usage(format!(
+            "--from {from}: no such frame, the recording has {}: {}",
+            counts.frames,
+            recording.path().display()
+        )));
+    }
+    Ok(counts)
 }
 
 /// The recording's configuration, with what file and options replace.

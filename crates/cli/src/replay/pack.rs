@@ -24,7 +24,7 @@ pub fn own_card(header: &RecordingHeader) -> anyhow::Result<&PolicyCard> {
 
 /// Loads the pack of that name or, without one, the recording's own: by its weights' hash, with the
 /// card that it had then. The camera is the recording's: the network's input is cut from whatever
-/// size its pictures have.
+/// size its pictures have. With the pack's folder.
 ///
 /// # Errors
 /// If there is no such pack, or those of its name have other weights.
@@ -32,7 +32,7 @@ pub fn open(
     header: &RecordingHeader,
     name: Option<&str>,
     backend: BackendArg,
-) -> anyhow::Result<Box<dyn Policy>> {
+) -> anyhow::Result<(PathBuf, Box<dyn Policy>)> {
     let (dir, own) = match name {
         Some(name) => (scenario::pack_dir(name)?, None),
         None => {
@@ -40,7 +40,7 @@ pub fn open(
             (find(header, card)?, Some(card.clone()))
         }
     };
-    crate::backend::open(&dir, backend, 1, |card| {
+    let policy = crate::backend::open(&dir, backend, 1, |card| {
         if let Some(own) = own {
             *card = own;
         }
@@ -51,7 +51,8 @@ pub fn open(
             );
         }
         card.camera = header.camera;
-    })
+    })?;
+    Ok((dir, policy))
 }
 
 /// The folder whose weights are those of `card`: where it was then, or anywhere in weights/.

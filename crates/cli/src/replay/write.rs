@@ -1,5 +1,6 @@
 //! The files of `replay --out`: new steps as a recording, steps that differ and ledger as tables.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ impl Out {
         Ok(Self(dir.to_path_buf()))
     }
 
-    /// `NAME.POLICY.mcap` and `.csv`; a number goes before names that are taken.
+    /// With what the new recording says of what ran: `NAME.POLICY.mcap` and `.csv`; a number goes before names that are taken.
     ///
     /// # Errors
     /// If a file cannot be made.
@@ -44,6 +45,7 @@ impl Out {
         recording: &Recording,
         card: &PolicyCard,
         config: &Config,
+        facts: BTreeMap<String, String>,
     ) -> anyhow::Result<DriveFiles> {
         let stem = recording.path().file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.{}", card.name);
@@ -61,6 +63,7 @@ impl Out {
             config: serde_json::to_value(config)?,
             policy: card.name.clone(),
             card: Some(card.clone()),
+            extra: facts,
             ..recording.header().clone()
         };
         let mut record = config.record;
@@ -92,13 +95,13 @@ impl Out {
         write("replay.json", serde_json::to_string_pretty(output)? + "\n")?;
         let mut table = String::from(
             "policy,correction,group,value,ticks,activated,activation_rate,harm_rate,benefit_rate,\
-             mean_gain,raw_mae,corrected_mae\n",
+             mean_gain,raw_mae,corrected_mae,weights_sha256\n",
         );
         let cell = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
         for row in ledger {
             let r = &row.result;
             table += &format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 row.policy,
                 mode_name(row.correction),
                 row.group,
@@ -111,6 +114,7 @@ impl Out {
                 cell(r.mean_gain),
                 r.raw_mae,
                 r.corrected_mae,
+                row.weights_sha256,
             );
         }
         write("ledger.csv", table)?;
@@ -125,8 +129,11 @@ impl Out {
 impl DriveFiles {
     /// A step, and a line if it differs.
     pub fn add(&mut self, tick: &Tick<'_>, now: &StepRecord, stage: Option<Part>) {
+        // A step without a frame moves the controller on as well: a replay of this needs it.
         if tick.frame {
             self.steps.push_blocking(now, None);
+        } else {
+            self.steps.push_no_frame_blocking(now);
         }
         let Some(stage) = stage else { return };
         let then = tick.then;
@@ -153,6 +160,17 @@ impl DriveFiles {
         if let (Err(e), None) = (line, &self.error) {
             self.error = Some(e);
         }
+    }
+
+    /// Removes both files again: nothing could be replayed. Hands the reason on.
+    pub fn discard(self, error: anyhow::Error) -> anyhow::Error {
+        let path = self.path.with_extension("mcap");
+        self.steps.finish();
+        for path in [&path, &self.path] {
+            // It lies there empty then; the reason matters more.
+            let _ = std::fs::remove_file(path);
+        }
+        error
     }
 
     /// Closes both files.

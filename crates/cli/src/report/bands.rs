@@ -2,6 +2,7 @@
 
 use caril_core::{Fault, Mode, Regime, StepRecord};
 
+use super::ReportInput;
 use super::chart::{TimeAxis, WIDTH, time_grid, time_labels, time_s};
 
 /// Cells that the time axis is cut into; within a cell the highest code is shown, so that no
@@ -81,7 +82,8 @@ pub(super) fn regimes(steps: &[StepRecord], axis: &TimeAxis) -> (String, String)
 }
 
 /// Modes, and one row for each fault that occurred.
-pub(super) fn modes_and_faults(steps: &[StepRecord], axis: &TimeAxis) -> String {
+pub(super) fn modes_and_faults(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
+    let steps = input.steps;
     const MODES: [(Mode, &str); 3] =
         [(Mode::Nominal, "nominal"), (Mode::Degraded, "degraded"), (Mode::SafeStop, "safe stop")];
     let modes = rects(&runs(steps, axis, |s| Some(s.mode as u8)), |code| format!("o{code}"));
@@ -90,17 +92,22 @@ pub(super) fn modes_and_faults(steps: &[StepRecord], axis: &TimeAxis) -> String 
         .filter(|(m, _)| steps.iter().any(|s| s.mode == *m))
         .map(|(m, name)| format!("<span><b class=\"box o{}\"></b>{name}</span>", *m as u8))
         .collect();
+    let mut any = false;
     let mut rows = row("mode", &modes, axis);
     for fault in Fault::ALL {
-        let count = steps.iter().filter(|s| s.faults.contains(fault)).count();
+        let seen = steps.iter().filter(|s| s.faults.contains(fault)).count() as u64;
+        // Of a long drive not every step is here, but every one is counted.
+        let all = input.summary.get("faults").and_then(|f| f.get(fault.name()));
+        let count = seen.max(all.and_then(serde_json::Value::as_u64).unwrap_or(0));
         if count > 0 {
+            any = true;
             let runs = runs(steps, axis, |s| s.faults.contains(fault).then_some(0));
             let times = if count == 1 { "step" } else { "steps" };
             let name = format!("fault: {} ({count} {times})", fault.name().replace('_', " "));
             rows.push_str(&row(&name, &rects(&runs, |_| "fl".to_owned()), axis));
         }
     }
-    let none = if steps.iter().all(|s| s.faults.is_empty()) { "no fault occurred" } else { "" };
+    let none = if any { "" } else { "no fault occurred" };
     format!(
         "<figure class=\"chart\"><figcaption><strong>Modes and faults</strong> \
          <small>{none}</small><span class=\"legend\">{legend}</span></figcaption>{rows}\

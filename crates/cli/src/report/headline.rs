@@ -41,7 +41,10 @@ impl Figures {
             collisions: known("collisions", |t| t.collisions as f32),
             off_road_m: known("off_road_m", |t| t.off_road_m),
             invasions: known("lane_invasions", |t| t.lane_invasions as f32),
-            corrected_share: share(steps.iter().map(|s| s.correction.regime.is_correction()))
+            // Of steps that were thinned out the summary alone knows the whole.
+            corrected_share: said("corrected_share")
+                .filter(|_| is_thinned(summary, steps))
+                .or_else(|| share(steps.iter().map(|s| s.correction.regime.is_correction())))
                 .or_else(|| said("corrected_share")),
             modes: modes(summary, steps),
             loop_p99_ms: summary
@@ -52,6 +55,16 @@ impl Figures {
             nearer_share: share(steps.iter().filter_map(nearer)),
         }
     }
+}
+
+/// All steps of the drive, those included that were thinned out.
+fn steps_driven(summary: &Value, steps: &[StepRecord]) -> u64 {
+    let said = summary.get("frames").and_then(Value::as_u64).unwrap_or(0);
+    said.max(steps.len() as u64)
+}
+
+fn is_thinned(summary: &Value, steps: &[StepRecord]) -> bool {
+    steps_driven(summary, steps) > steps.len() as u64
 }
 
 fn share(flags: impl Iterator<Item = bool>) -> Option<f64> {
@@ -74,7 +87,7 @@ fn modes(summary: &Value, steps: &[StepRecord]) -> Option<[f64; 3]> {
         [(Mode::Nominal, "nominal"), (Mode::Degraded, "degraded"), (Mode::SafeStop, "safe_stop")];
     // Counts or shares: only their proportion is used.
     let amounts = MODES.map(|(mode, name)| {
-        if steps.is_empty() {
+        if steps.is_empty() || is_thinned(summary, steps) {
             summary.get("modes").and_then(|m| m.get(name)).and_then(Value::as_f64).unwrap_or(0.0)
         } else {
             steps.iter().filter(|s| s.mode == mode).count() as f64
@@ -90,6 +103,12 @@ pub(super) fn section(input: &ReportInput<'_>) -> String {
     let policy = input.card.map_or(String::new(), |c| {
         format!("<span>policy <b>{}</b> ({})</span>", escape(&c.name), escape(&c.architecture))
     });
+    let all = steps_driven(input.summary, input.steps);
+    let drawn = if is_thinned(input.summary, input.steps) {
+        format!("<span>drawn and timed from <b>{}</b> of them</span>", input.steps.len())
+    } else {
+        String::new()
+    };
     let span = match (input.steps.first(), input.steps.last()) {
         (Some(a), Some(b)) => num(b.sim_time_ns.saturating_sub(a.sim_time_ns) as f64 * 1e-9, 1),
         _ => "0".to_owned(),
@@ -97,13 +116,13 @@ pub(super) fn section(input: &ReportInput<'_>) -> String {
     format!(
         "<header><h1>{}</h1><p class=\"facts\"><span>map <b>{}</b></span><span>weather <b>{}</b>\
          </span><span>plant <b>{}</b></span>{policy}<span><b>{}</b> steps in <b>{span} s</b></span>\
-         </p></header>\n<p class=\"verdict {grade}\">{verdict}</p>\n<div class=\"tiles\">{}</div>\n\
+         {drawn}</p></header>\n<p class=\"verdict {grade}\">{verdict}</p>\n<div class=\"tiles\">{}</div>\n\
          <details class=\"command\" open><summary>Command</summary><pre>{}</pre></details>\n",
         escape(input.title),
         escape(&input.plant.map),
         escape(&input.plant.weather),
         escape(&input.plant.name),
-        input.steps.len(),
+        all,
         tiles(&figures),
         escape(input.command_line),
     )

@@ -43,7 +43,7 @@ pub struct ReportInput<'a> {
     pub card: Option<&'a PolicyCard>,
     /// The map, to be drawn under the path.
     pub map: Option<&'a RoadMap>,
-    /// Every step in order; truth is optional.
+    /// Every step in order, or of a long drive one of so many; truth is optional.
     pub steps: &'a [StepRecord],
     /// The object of `drive --json`; any field may be missing.
     pub summary: &'a serde_json::Value,

@@ -131,6 +131,22 @@ fn a_drive_is_told_and_nothing_outside_is_needed() {
 }
 
 #[test]
+fn of_a_long_drive_the_totals_are_those_of_all_steps() {
+    let steps: Vec<_> = (0..100).map(step).collect();
+    let summary = json!({
+        "frames": 40_000, "corrected_share": 0.25, "faults": {"image_black": 3, "frame_gap": 0},
+        "modes": {"nominal": 30_000, "degraded": 10_000, "safe_stop": 0},
+    });
+    let page = page_of(&steps, &summary, &[]);
+    assert_sound(&page);
+    assert!(page.contains("<b>40000</b> steps") && page.contains("from <b>100</b> of them"));
+    assert!(page.contains("fault: image black (3 steps)") && !page.contains("no fault occurred"));
+    assert!(!page.contains("frame gap"), "it did not occur");
+    assert!(page.contains("changed 25 % of the steps"));
+    assert!(page.contains("25 % of all steps ran degraded"));
+}
+
+#[test]
 fn foreign_text_is_escaped() {
     let page = page_of(&[step(0)], &json!({"record": "</pre><img src=x>"}), &[]);
     assert!(!page.contains("<script>alert") && !page.contains("<img src=x>"));

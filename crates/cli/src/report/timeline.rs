@@ -20,7 +20,7 @@ pub(super) fn section(input: &ReportInput<'_>, axis: &TimeAxis) -> String {
         deciding(input, axis),
         speed(input.steps, axis),
         deviation(input.steps, axis),
-        bands::modes_and_faults(input.steps, axis),
+        bands::modes_and_faults(input, axis),
     ];
     format!("<section><h2>Over time</h2><div class=\"card\">{}</div></section>\n", charts.concat())
 }

@@ -151,6 +151,7 @@ fn an_episode_ends_with_its_plant_and_without_truth_there_is_nothing_to_learn() 
     });
     let (summary, steps) = run(&mut world, &mut Driver::<NoPolicy>::Expert, &OPTIONS);
     assert_eq!((summary.end, steps.len()), (Some(EndReason::GoalReached), 5));
+    assert!(!summary.no_truth);
 
     let mut blind = Line::new(5.0, |id, frame: &mut Frame| {
         frame.truth = None;
@@ -158,4 +159,5 @@ fn an_episode_ends_with_its_plant_and_without_truth_there_is_nothing_to_learn() 
     });
     let (summary, steps) = run(&mut blind, &mut Driver::<NoPolicy>::Expert, &OPTIONS);
     assert_eq!((summary.end, summary.frames, steps.len()), (None, 0, 0));
+    assert!(summary.no_truth, "that is the reason, and whoever asked is told");
 }

@@ -218,3 +218,57 @@ fn what_world_and_link_report_is_in_the_record() {
     let both: FaultSet = [Fault::MessageMalformed, Fault::PlantGone].into_iter().collect();
     assert_eq!(seen, [both, both]);
 }
+
+/// A disk that takes the file's beginning and then stands still until the gate is opened.
+struct Stalled(usize, std::sync::mpsc::Receiver<()>);
+
+impl std::io::Write for Stalled {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_sub(bytes.len());
+        if self.0 == 0 {
+            let _ = self.1.recv();
+        }
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stop_ends_a_drive_that_waits_for_a_stalled_disk() {
+    let mut config = Config::default();
+    (config.record.lossless, config.record.image_queue) = (true, 1);
+    let (gate, closed) = std::sync::mpsc::channel();
+    let header = RecordingHeader::new(info());
+    let mut recorder =
+        Recorder::start_with(Stalled(30_000, closed), &header, &config.record).unwrap();
+    let stop = StopFlag::new();
+    let mut world = Line::new(5.0, well);
+    let options = DriveOptions::default();
+    let end = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The loop has long come to wait; if it has not, it ends all the same.
+            std::thread::sleep(Duration::from_millis(300));
+            stop.ask();
+            stop.ask();
+        });
+        drive(&mut world, always(0.1), &config, Some(&mut recorder), &stop, options, &mut |_, _| {})
+    });
+    assert_eq!(end.unwrap().summary.end, Some(EndReason::Stopped));
+    assert!(matches!(world.got.last(), Some(c) if c.brake == 1.0), "{:?}", world.got.last());
+    let stats = recorder.finish_unless(&|| stop.insisted());
+    assert!(stats.write_error.is_some() && stats.dropped_images <= 1, "{stats:?}");
+    drop(gate);
+}
+
+#[test]
+fn a_stop_gives_a_slow_disk_time_and_two_give_it_none() {
+    let stop = StopFlag::new();
+    let hour = Duration::from_secs(3600);
+    assert!(!stop.gives_up(hour), "nobody asked");
+    stop.ask();
+    assert!(!stop.gives_up(Duration::from_millis(100)) && stop.gives_up(hour));
+    stop.ask();
+    assert!(stop.gives_up(Duration::ZERO));
+}
