@@ -137,8 +137,10 @@ fn weathers_of_one_recording_are_rows_of_their_own_and_a_dagger_pack_is_named() 
 fn what_a_replay_writes_replays_as_the_drive_that_it_is() {
     let folder = Folder::new();
     // A plant so slow that the loop waits in vain for most frames.
+    let patient = folder.path("patient.toml");
+    std::fs::write(&patient, "[gate]\nlate_ms = 400\nmissing_ms = 800\n").expect("file");
     let slow = ["--transport", "tcp", "--pacing", "free", "--rate", "4", "--frames", "8"];
-    let drive = folder.drive("drive.mcap", &slow);
+    let drive = folder.drive("drive.mcap", &[&slow[..], &["--config", &patient]].concat());
     let steps = |path: &Path| {
         let recording = Recording::open(path).expect("recording");
         let (mut frames, mut without) = (0, 0);

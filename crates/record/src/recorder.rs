@@ -21,6 +21,9 @@ const STEP_QUEUE: usize = 1024;
 /// Steps from one memory of the controller to the next: about a second. A replay begins at one.
 const MEMORY_EVERY: u32 = 20;
 
+/// A disk that takes nothing for so long stands still.
+const STILL: Duration = Duration::from_secs(1);
+
 /// What became of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecorderStats {
@@ -321,14 +324,23 @@ impl Recorder {
         self.end()
     }
 
-    /// The same until `give_up` says so: then the thread is left to the disk that holds it, and the
-    /// file reads as one that was cut off.
+    /// The same until `give_up` says so and the disk then stands still for [`STILL`]: the thread is
+    /// left to the disk that holds it, and the file reads as one that was cut off.
     pub fn finish_unless(mut self, give_up: &dyn Fn() -> bool) -> RecorderStats {
         self.shared.closing.store(true, Ordering::Release);
+        let mut still: Option<(usize, Instant)> = None;
         while self.wait() {
-            if give_up() {
+            if !give_up() {
+                continue;
+            }
+            let waiting = self.shared.waiting.len();
+            let since = match still {
+                Some((before, since)) if before == waiting => since,
+                _ => still.insert((waiting, Instant::now())).1,
+            };
+            if since.elapsed() > STILL {
                 self.thread = None;
-                let waiting = self.shared.waiting.len() as u64;
+                let waiting = waiting as u64;
                 let (steps, dropped_images) = self.dropped();
                 let error = format!("the disk stands still, {waiting} steps were waiting for it");
                 return RecorderStats {
