@@ -378,12 +378,19 @@ fn drive<W: World>(
     } else {
         say::print_summary(&out, &end);
     }
+    let exit = say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images);
+    let path = record_path.unwrap_or_default();
     if let Some(error) = recorded.and_then(|r| r.write_error) {
-        let path = record_path.unwrap_or_default();
         eprintln!("warning: the recording is not whole: {error}: {}", path.display());
-        return Ok(Exit::Degraded);
+        return Ok(if exit == Exit::Failed { exit } else { Exit::Degraded });
     }
-    Ok(say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images))
+    if dropped_steps + dropped_images > 0 {
+        eprintln!(
+            "warning: the recording is not whole: no room for {dropped_steps} steps and {dropped_images} pictures: {}",
+            path.display()
+        );
+    }
+    Ok(exit)
 }
 
 /// The pictures of the least confident moments, from the recording.
