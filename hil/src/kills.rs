@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::exit::{Exit, usage};
-use crate::run::process::{Controller, Recipe, find_caril};
+use crate::run::process::{Controller, Recipe, find_caril, inspect};
 
 /// A start is clean if the car is driven within this.
 const START: Duration = Duration::from_secs(60);
@@ -170,20 +170,6 @@ fn until(patience: Duration, mut hit: impl FnMut() -> bool) -> Option<f64> {
     None
 }
 
-/// Steps that `caril inspect` reads, and whether the file was closed.
-fn inspect(caril: &Path, recording: &Path) -> Result<(u64, bool), String> {
-    let output = Command::new(caril)
-        .args(["inspect", "--json"])
-        .arg(recording)
-        .output()
-        .map_err(|e| format!("inspect did not run: {e}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("inspect: {}", said.lines().next().unwrap_or("no word")))?;
-    let steps = summary["frames"].as_u64().ok_or("inspect tells no number of frames")?;
-    Ok((steps, summary["complete"] == true))
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -205,7 +191,7 @@ pub fn run(args: &KillsArgs) -> anyhow::Result<Exit> {
         record: Some(out.join(format!("{number}.mcap"))),
         extra: args.extra.clone(),
         folder: out.clone(),
-        namespace: None,
+        ..Recipe::default()
     };
     let mut plant = Some(Plant::start(&endpoint)?);
     let mut each: Vec<Kill> = Vec::new();

@@ -2,36 +2,10 @@
 //! part. What is asserted is behaviour; times are the budgets' to judge, not a test's.
 #![cfg(unix)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use common::{budgets, json, rig, text};
 use serde_json::Value;
-
-/// The rig's program; it finds `caril` beside itself.
-fn rig(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_caril-hil"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args(args)
-        .output()
-        .expect("the rig runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("not one JSON object: {e}\n{}", text(&output.stderr)))
-}
-
-/// Budgets of a file, in a folder of its own.
-fn budgets(text: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("budgets.toml");
-    std::fs::write(&path, text).expect("budgets");
-    (folder, path)
-}
 
 #[test]
 fn every_fault_in_every_mode_is_as_the_table_says() {

@@ -43,7 +43,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "caril-eval",
         ],
     ),
-    ("caril-hil", &["caril-core", "caril-control", "caril-road", "caril-sim", "caril-link"]),
+    (
+        "caril-hil",
+        &["caril-core", "caril-control", "caril-road", "caril-sim", "caril-link", "caril-view"],
+    ),
     ("caril-tests", &[]),
 ];
 

@@ -402,10 +402,15 @@ fn drive<W: World>(
         eprintln!("warning: no report: {error:#}");
         degraded = true;
     }
+    let path = record_path.unwrap_or_default();
     if let Some(error) = recorded.and_then(|r| r.write_error) {
-        let path = record_path.unwrap_or_default();
         eprintln!("warning: the recording is not whole: {error}: {}", path.display());
         degraded = true;
+    } else if dropped_steps + dropped_images > 0 {
+        eprintln!(
+            "warning: the recording is not whole: no room for {dropped_steps} steps and {dropped_images} pictures: {}",
+            path.display()
+        );
     }
     let exit = say::exit_of(&end, config.drive_loop.pacing, dropped_steps + dropped_images);
     Ok(if degraded && exit == Exit::Ok { Exit::Degraded } else { exit })

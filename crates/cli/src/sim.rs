@@ -9,12 +9,13 @@ use caril_core::{CameraSpec, Config, Image, Mount, PixelOrder, Pose, World as _}
 use caril_link::{PlantSocket, ServeEnd, ServeOptions};
 use caril_sim::Scene;
 use caril_sim::camera::Camera;
+use caril_view::Shown;
 use clap::{Args, Subcommand};
 
 use crate::args::{PacingArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
 use crate::keys::LinkArgs;
-use crate::view::{self, Shown, ViewArgs};
+use crate::view::{self, ViewArgs};
 use crate::{output, scenario};
 
 /// The embedded simulator.
@@ -135,9 +136,9 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     loop {
         let world = scenario::served_world(sim.clone())?;
         if args.view.view.is_some() && view.is_none() {
-            view = args.view.start(&sim.camera, &view::about("plant", world.info()))?;
+            view = args.view.start(&sim.camera, &view::about("plant", world.info()))?.map(Arc::new);
         }
-        let mut world = Shown::new(world, view.as_ref());
+        let mut world = Shown::new(world, view.clone());
         let report = socket.serve(&mut world, &halt);
         let t = world.world().truth();
         eprintln!(

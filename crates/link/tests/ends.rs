@@ -311,6 +311,32 @@ fn the_car_stands_after_its_controller_left() {
 }
 
 #[test]
+fn whoever_is_quickly_there_after_another_takes_over_a_car_that_stands() {
+    let options = ServeOptions { pacing: Pacing::Free, rate_hz: 10.0, ..Default::default() };
+    let plant = start(Scripted::new(u64::MAX, camera(8)), TCP, options);
+    // Five ticks of braking, half a second: the next one is there long before.
+    drop(speed_up(&plant));
+    let mut next = connect(&plant.endpoint);
+    let mut frame = Frame::for_camera(&next.info().camera);
+    let mut stood = false;
+    until("the car stood and drives again", || {
+        assert_eq!(next.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
+        next.actuate(&gas(&frame)).unwrap();
+        stood |= frame.ego.speed_mps == 0.0;
+        stood && frame.ego.speed_mps > 0.4
+    });
+    drop(next);
+    let (_, world) = plant.finish();
+    // Before the first command the plant brakes as well.
+    let drove = world.got.iter().position(|c| c.throttle > 0.0).unwrap();
+    let braked = drove + world.got[drove..].iter().position(|c| c.brake >= 1.0).unwrap();
+    let driven: f32 = world.got[drove..braked].iter().map(|c| c.throttle).sum();
+    assert!(driven >= 5.0, "{driven} m/s");
+    let stop = &world.got[braked..][..driven.ceil() as usize];
+    assert!(stop.iter().all(|c| c.brake >= 1.0), "from {driven} m/s: {stop:?}");
+}
+
+#[test]
 fn a_command_that_is_none_is_full_brake() {
     let plant = start(Scripted::new(3, camera(8)), TCP, ServeOptions::default());
     let mut world = connect(&plant.endpoint);

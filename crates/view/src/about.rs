@@ -1,5 +1,6 @@
 //! What the page is told once: what does not change during a drive.
 
+use caril_core::PlantInfo;
 use serde::Serialize;
 
 /// A line in the chart of confidence.
@@ -39,4 +40,20 @@ pub struct About {
     /// The map from above as `caril map draw` draws it, one unit a metre; empty if it is not known.
     #[serde(skip)]
     pub map_svg: String,
+}
+
+impl About {
+    /// What a plant knows of a drive: nothing of a policy. `kind` is `drive`, `plant` or `replay`.
+    pub fn plant(kind: &'static str, plant: &PlantInfo, map_svg: String) -> Self {
+        Self {
+            kind,
+            map: plant.map.clone(),
+            weather: plant.weather.clone(),
+            rate_hz: plant.rate_hz,
+            temperature: 1.0,
+            route: plant.route.clone(),
+            map_svg,
+            ..Self::default()
+        }
+    }
 }

@@ -12,9 +12,10 @@ mod handoff;
 mod http;
 mod past;
 mod server;
+mod shown;
 mod viewer;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -23,6 +24,7 @@ use caril_core::{CameraSpec, Image, StepRecord};
 
 pub use about::{About, Threshold};
 use handoff::Shared;
+pub use shown::Shown;
 
 /// Most who may look on at once; one more is told so and sent away.
 pub const MAX_VIEWERS: usize = 32;
@@ -106,5 +108,32 @@ impl Drop for View {
             // A bug there is no reason to fail here: nothing of the drive depends on it.
             let _ = thread.join();
         }
+    }
+}
+
+/// Reads `ADDRESS:PORT`, or a port alone: then it is one of this machine.
+///
+/// # Errors
+/// What was expected.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let mut found = text.to_socket_addrs().map_err(|e| format!("expected ADDRESS:PORT: {e}"))?;
+    found.next().ok_or_else(|| "that name has no address".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_loopback_unless_it_says_otherwise() {
+        assert_eq!(address("8080").unwrap().to_string(), "127.0.0.1:8080");
+        assert_eq!(address("0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(address("0.0.0.0:80").unwrap().to_string(), "0.0.0.0:80");
+        assert_eq!(address("[::1]:80").unwrap().to_string(), "[::1]:80");
+        assert!(address("somewhere").is_err());
+        assert!(address("70000").is_err());
     }
 }

@@ -1,7 +1,11 @@
 //! What the rig breaks on purpose, when, and what is expected of it.
 
+pub mod clock;
+pub mod disk;
+pub mod machine;
 pub mod netns;
 pub mod relay;
+pub mod stranger;
 
 use std::time::Duration;
 
@@ -18,17 +22,28 @@ pub enum Where {
     Wire,
     /// The controller's process.
     Process,
+    /// The wall clock of the controller's process.
+    Clock,
+    /// The disk that the controller records onto.
+    Disk,
     /// Someone else on the network.
     Stranger,
     /// The machine that both share.
     Machine,
 }
 
+impl Where {
+    /// Whether it needs the controller, or the way to it, to be on this machine.
+    pub const fn needs_loopback(self) -> bool {
+        matches!(self, Self::Process | Self::Clock | Self::Disk | Self::Wire)
+    }
+}
+
 /// What has to come of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
-    /// The car drives on as if nothing were.
+    /// The car drives on as if nothing were: no stop, and no other mode.
     Nothing,
     /// The car drives on, perhaps more slowly.
     NoStop,
@@ -76,8 +91,8 @@ pub enum Kind {
     NetJitter,
     /// Nothing passes, in neither direction.
     NetPartition,
-    /// The connection breaks. The plant brakes; a controller that is quickly back takes over a car
-    /// that still rolls.
+    /// The connection breaks. The plant brakes; a controller that is quickly back waits for the
+    /// standstill.
     NetCut,
     /// Up to half of all packets are lost (with --netns).
     NetLoss,
@@ -87,6 +102,12 @@ pub enum Kind {
     ControllerKilled,
     /// The controller is asked to end (SIGTERM); another starts afterwards.
     ControllerRestarted,
+    /// The controller's wall clock jumps up to two hours ahead, and back at the end.
+    ClockJump,
+    /// The disk that the controller records onto takes up to 64 KiB a second, or nothing.
+    DiskSlow,
+    /// The disk that the controller records onto has no room left.
+    DiskFull,
     /// Someone without the right key knocks (secured endpoints; else there is no key to be wrong).
     WrongKey,
     /// A second controller wants to drive.
@@ -103,7 +124,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::CameraFrozen,
         Self::CameraBlack,
         Self::CameraBlownOut,
@@ -126,6 +147,9 @@ impl Kind {
         Self::ControllerStopped,
         Self::ControllerKilled,
         Self::ControllerRestarted,
+        Self::ClockJump,
+        Self::DiskSlow,
+        Self::DiskFull,
         Self::WrongKey,
         Self::SecondController,
         Self::SecondPlant,
@@ -137,7 +161,7 @@ impl Kind {
     /// Name, who breaks it, what has to come of it, and how long it lasts if nothing is said, s.
     pub const fn row(self) -> (&'static str, Where, Expect, f64) {
         use Expect::{NoStop, Nothing, Slow, Stop};
-        use Where::{Machine, Process, Stranger, Wire, World};
+        use Where::{Clock, Disk, Machine, Process, Stranger, Wire, World};
         match self {
             Self::CameraFrozen => ("camera_frozen", World, Stop, 2.0),
             Self::CameraBlack => ("camera_black", World, Stop, 1.0),
@@ -156,11 +180,14 @@ impl Kind {
             Self::NetDelay => ("net_delay", Wire, Slow, 2.0),
             Self::NetJitter => ("net_jitter", Wire, NoStop, 2.0),
             Self::NetPartition => ("net_partition", Wire, Stop, 1.0),
-            Self::NetCut => ("net_cut", Wire, Slow, 0.0),
+            Self::NetCut => ("net_cut", Wire, Stop, 0.0),
             Self::NetLoss => ("net_loss", Wire, NoStop, 2.0),
             Self::ControllerStopped => ("controller_stopped", Process, Stop, 1.0),
             Self::ControllerKilled => ("controller_killed", Process, Stop, 1.0),
             Self::ControllerRestarted => ("controller_restarted", Process, Stop, 1.0),
+            Self::ClockJump => ("clock_jump", Clock, Nothing, 5.0),
+            Self::DiskSlow => ("disk_slow", Disk, Nothing, 10.0),
+            Self::DiskFull => ("disk_full", Disk, Nothing, 10.0),
             Self::WrongKey => ("wrong_key", Stranger, Nothing, 2.0),
             Self::SecondController => ("second_controller", Stranger, Nothing, 2.0),
             Self::SecondPlant => ("second_plant", Stranger, Nothing, 2.0),

@@ -1,6 +1,7 @@
 //! The world as the rig serves it: lap after lap with rising ids, with faults of picture, ego state
 //! and time, and with a tape of what the car did.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
@@ -54,12 +55,24 @@ pub struct Shared {
     pub mode: AtomicU8,
     /// The tape; the plant holds the lock for an instant a tick.
     pub tape: Mutex<Vec<Tick>>,
+    /// Where the live page is, if there is one.
+    pub page: Mutex<Option<SocketAddr>>,
 }
 
 impl Shared {
     /// Seconds since the first tick, if there was one.
     pub fn time_s(&self) -> Option<f64> {
         self.began.get().map(|t| t.elapsed().as_secs_f64())
+    }
+
+    /// Where the live page is.
+    pub fn page(&self) -> Option<SocketAddr> {
+        *self.page.lock().ok()?
+    }
+
+    /// It is there; whether that is news.
+    pub fn set_page(&self, at: SocketAddr) -> bool {
+        self.page.lock().is_ok_and(|mut page| page.replace(at) != Some(at))
     }
 
     /// The newest tick.

@@ -35,6 +35,8 @@ pub struct Budgets {
     pub time_to_safe_stop_s_max: Option<f64>,
     /// Distance to standstill beyond v²/2a of full brake, m.
     pub distance_beyond_m_max: Option<f64>,
+    /// Age of the answer while viewers look on, 99th percentile, beyond that while nobody does, ms.
+    pub watched_age_p99_ms_max: Option<f64>,
     /// Collisions.
     pub collisions_max: Option<f64>,
 }
@@ -123,6 +125,12 @@ impl Budgets {
                 "m",
                 f.distance_beyond_m,
                 self.distance_beyond_m_max,
+            ),
+            at_most(
+                "age p99 with viewers, beyond without",
+                "ms",
+                f.looked_on.as_ref().map(|l| l.watched_ms.p99 - l.alone_ms.p99),
+                self.watched_age_p99_ms_max,
             ),
             at_most("collisions", "", Some(f64::from(f.collisions)), self.collisions_max),
         ]

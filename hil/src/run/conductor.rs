@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use caril_link::{
-    ConnectOptions, Keyring, LinkError, PlantSocket, RemoteWorld, SecretKey, ServeOptions,
-    ServeReport,
-};
+use caril_link::ServeReport;
 
 use super::figures::Watched;
 use super::incidents::{self, Incident};
 use super::process::{Controller, Recipe, Sample, usage_of};
+use super::recording::Recording;
+use crate::fault::clock::Clock;
+use crate::fault::machine::press;
 use crate::fault::netns::Network;
 use crate::fault::relay::Relay;
+use crate::fault::stranger::{self, Door};
 use crate::fault::{Kind, Planned, Where, seconds};
 use crate::plant::course::{Shared, Tick};
 
@@ -31,18 +32,16 @@ const LAST_ACT_WAIT: Duration = Duration::from_secs(20);
 
 /// What a run stages.
 pub struct Staged<'a> {
-    /// Where the plant is bound.
-    pub endpoint: &'a str,
     /// All faults, in order.
     pub faults: &'a [Planned],
     /// The relay, if the schedule needs one.
     pub relay: Option<&'a Relay>,
     /// The network, if the controller has one of its own.
     pub network: Option<&'a Network>,
-    /// Whether the plant asks for keys.
-    pub plant_keys: bool,
-    /// The controller's key and the plant's public one.
-    pub car_keys: Option<&'a (std::path::PathBuf, std::path::PathBuf)>,
+    /// Where strangers knock.
+    pub door: Door,
+    /// The controller's wall clock, if the schedule needs one; else why there is none.
+    pub clock: Result<&'a Clock, String>,
     /// Whether the controller is silenced at the end.
     pub last_act: bool,
     /// How long it takes; without end if `None`.
@@ -63,6 +62,9 @@ pub struct Conductor<'a> {
     shared: &'a Arc<Shared>,
     watched: &'a Arc<Mutex<Watched>>,
     controller: Option<Controller>,
+    /// Where recordings go; each controller's has a number.
+    record: Option<std::path::PathBuf>,
+    recording: Option<Recording>,
     going: Vec<Going>,
     next: usize,
     notes: Vec<Vec<String>>,
@@ -83,14 +85,17 @@ impl<'a> Conductor<'a> {
     /// Nothing is started yet.
     pub fn new(
         staged: Staged<'a>,
-        recipe: Option<Recipe>,
+        mut recipe: Option<Recipe>,
         shared: &'a Arc<Shared>,
         watched: &'a Arc<Mutex<Watched>>,
     ) -> Self {
         let count = staged.faults.len();
+        let record = recipe.as_mut().and_then(|recipe| recipe.record.take());
         Self {
             staged,
             recipe,
+            record,
+            recording: None,
             shared,
             watched,
             controller: None,
@@ -107,17 +112,38 @@ impl<'a> Conductor<'a> {
     }
 
     fn start_controller(&mut self) -> anyhow::Result<()> {
-        if let Some(recipe) = &mut self.recipe {
-            self.started += 1;
-            if self.started > 1
-                && let Some(record) = &mut recipe.record
-            {
-                // Each controller records to a file of its own.
-                record.set_file_name(format!("drive-{}.mcap", self.started));
-            }
-            self.controller = Some(recipe.start(self.started)?);
+        self.hear_out();
+        let Some(recipe) = &mut self.recipe else { return Ok(()) };
+        self.started += 1;
+        if let Some(file) = &self.record {
+            // Each controller records to a file of its own.
+            let file = match self.started {
+                1 => file.clone(),
+                n => file.with_file_name(format!("drive-{n}.mcap")),
+            };
+            let left = self.staged.faults.get(self.next..).unwrap_or_default();
+            let next = left.iter().map(|f| f.kind).find(|k| k.place() == Where::Disk);
+            let pipe = recipe.folder.join(format!("disk{}", self.started));
+            let recording = Recording::new(file, pipe, next).map_err(anyhow::Error::msg)?;
+            recipe.record = Some(recording.target().to_owned());
+            recipe.disk_may_fill = next == Some(Kind::DiskFull);
+            self.recording = Some(recording);
         }
+        self.controller = Some(recipe.start(self.started)?);
         Ok(())
+    }
+
+    /// Of a controller that has ended: what became of its recording.
+    fn hear_out(&mut self) {
+        let (Some(recording), Some(controller), Some(recipe)) =
+            (self.recording.take(), &mut self.controller, &self.recipe)
+        else {
+            return;
+        };
+        let code = controller.wait(Duration::ZERO).unwrap_or(-1);
+        if let Some((index, notes)) = recording.judge(&recipe.caril, controller, code) {
+            self.notes[index].extend(notes);
+        }
     }
 
     /// Whether the controller beside the rig runs, or there is none to look after.
@@ -170,6 +196,11 @@ impl<'a> Conductor<'a> {
 
     fn sample(&mut self, time_s: f64) {
         let Some(controller) = &self.controller else { return };
+        if let Some(page) = controller.page()
+            && self.shared.set_page(page)
+        {
+            eprintln!("view: http://{page}/");
+        }
         if let Some((cpu_s, memory_mib)) = usage_of(controller.pid) {
             self.samples.push(Sample { time_s, cpu_s, memory_mib });
         }
@@ -269,7 +300,27 @@ impl<'a> Conductor<'a> {
                     }
                 }
             }
-            (Where::Stranger, kind) => match self.stranger(kind) {
+            (Where::Clock, _) => match self.clock(planned.severity) {
+                Ok(note) => self.notes[index].push(note),
+                Err(why) => {
+                    self.skipped[index] = Some(why);
+                    return;
+                }
+            },
+            (Where::Disk, _) => {
+                let (Some(recording), Some(controller)) = (&mut self.recording, &self.controller)
+                else {
+                    return;
+                };
+                match recording.begin(index, planned, controller.pid) {
+                    Ok(note) => self.notes[index].push(note),
+                    Err(why) => {
+                        self.skipped[index] = Some(why);
+                        return;
+                    }
+                }
+            }
+            (Where::Stranger, kind) => match stranger::send(kind, self.staged.door.clone()) {
                 Ok(thread) => threads.push(thread),
                 Err(why) => self.skipped[index] = Some(why),
             },
@@ -288,6 +339,17 @@ impl<'a> Conductor<'a> {
                 let did = relay.end();
                 self.notes[going.index].push(format!("{did} messages touched"));
             }
+        }
+        if planned.kind == Kind::ClockJump
+            && let Ok(clock) = &self.staged.clock
+            && let Err(why) = clock.jump_back()
+        {
+            self.notes[going.index].push(format!("✗ it did not jump back: {why}"));
+        }
+        if planned.kind.place() == Where::Disk
+            && let (Some(recording), Some(controller)) = (&self.recording, &self.controller)
+        {
+            recording.end(controller.pid);
         }
         if planned.kind == Kind::ControllerStopped
             && let Some(controller) = &self.controller
@@ -308,48 +370,14 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Someone who has no business here. What comes of it is a note; a note that begins with `✗`
-    /// is wrong.
-    fn stranger(&self, kind: Kind) -> Result<JoinHandle<Vec<String>>, String> {
-        let endpoint = self.staged.endpoint.to_owned();
-        let car = self.staged.car_keys.cloned();
-        let relay = self.staged.relay.map(Relay::endpoint_of_another_version);
-        let keys = move || -> Option<Keyring> {
-            car.as_ref().and_then(|(key, peers)| Keyring::read(key, peers).ok())
-        };
-        if kind == Kind::WrongKey && !self.staged.plant_keys {
-            return Err("the endpoint asks for no keys (--secured does)".to_owned());
+    /// Lets the controller's wall clock jump ahead; what was done.
+    fn clock(&self, severity: f64) -> Result<String, String> {
+        let clock = self.staged.clock.clone()?;
+        let pid = self.controller.as_ref().map_or(0, |c| c.pid);
+        if !clock.is_worn_by(pid) {
+            return Err("the controller's program does not take libfaketime's clock".to_owned());
         }
-        if kind == Kind::WrongVersion && relay.is_none() {
-            return Err("another version speaks through the relay: not with --netns".to_owned());
-        }
-        if kind != Kind::SecondPlant && self.staged.plant_keys && keys().is_none() {
-            return Err("the controller's key is not the rig's to use".to_owned());
-        }
-        let connect = |endpoint: &str, keys: Option<Keyring>| {
-            let timeout = Duration::from_millis(1500);
-            let options = ConnectOptions { keys, timeout, ..ConnectOptions::default() };
-            RemoteWorld::connect(endpoint, options)
-        };
-        let say = |done: Result<RemoteWorld, LinkError>| match done {
-            Ok(_) => vec!["✗ it was let in".to_owned()],
-            Err(e) => vec![format!("turned away: {e}")],
-        };
-        Ok(std::thread::spawn(move || match kind {
-            Kind::SecondPlant => match PlantSocket::bind(&endpoint, ServeOptions::default()) {
-                Ok(_) => vec!["✗ two plants at one endpoint".to_owned()],
-                Err(e) => vec![format!("turned away: {e}")],
-            },
-            Kind::WrongKey => {
-                let foreign = keys().and_then(|ring| {
-                    let own = SecretKey::generate().ok()?;
-                    Some(Keyring { own, ..ring })
-                });
-                say(connect(&endpoint, foreign))
-            }
-            Kind::WrongVersion => say(connect(&relay.unwrap_or(endpoint), keys())),
-            _ => say(connect(&endpoint, keys())),
-        }))
+        Ok(format!("{} s ahead, and back", clock.jump(severity)?))
     }
 
     /// The controller falls silent while the car drives; the plant has to stop by itself.
@@ -395,12 +423,19 @@ impl<'a> Conductor<'a> {
         if code == Some(70) {
             self.wrong.push(format!("a bug in the controller: {}", controller.said()));
         }
-        let hash = controller.summary()?.get("step_hash")?.as_str()?.to_owned();
-        Some(hash)
+        let hash = controller.summary().and_then(|s| Some(s["step_hash"].as_str()?.to_owned()));
+        self.hear_out();
+        hash
     }
 
     /// What came of every fault.
-    pub fn incidents(&self, tape: &[Tick], end_s: f64) -> Vec<Incident> {
+    pub fn incidents(
+        &self,
+        tape: &[Tick],
+        answers: &[(f64, f64)],
+        period_ms: f64,
+        end_s: f64,
+    ) -> Vec<Incident> {
         let faults = self.staged.faults;
         faults
             .iter()
@@ -411,6 +446,8 @@ impl<'a> Conductor<'a> {
                 incident.skipped.clone_from(&self.skipped[i]);
                 if incident.skipped.is_some() {
                     incident.wrong.clear();
+                } else {
+                    incidents::judge_ages(&mut incident, answers, period_ms);
                 }
                 for note in &self.notes[i] {
                     match note.strip_prefix("✗ ") {
@@ -421,40 +458,5 @@ impl<'a> Conductor<'a> {
                 incident
             })
             .collect()
-    }
-}
-
-/// Takes processors or memory until `off`.
-fn press(kind: Kind, severity: f64, off: &Arc<AtomicBool>) -> Vec<JoinHandle<Vec<String>>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let spin = |off: Arc<AtomicBool>| {
-        std::thread::spawn(move || {
-            let mut n = 0_u64;
-            while !off.load(Ordering::Relaxed) {
-                n = std::hint::black_box(n.wrapping_add(1));
-            }
-            Vec::new()
-        })
-    };
-    match kind {
-        Kind::MemoryPressure => {
-            let off = Arc::clone(off);
-            let bytes = (severity * f64::from(1_u32 << 30)) as usize;
-            vec![std::thread::spawn(move || {
-                let mut taken = vec![0_u8; bytes];
-                while !off.load(Ordering::Relaxed) {
-                    // Touched over and over, or it would not stay in memory.
-                    for page in taken.chunks_mut(4096) {
-                        page[0] = page[0].wrapping_add(1);
-                    }
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                vec![format!("{} MiB", taken.len() >> 20)]
-            })]
-        }
-        _ => {
-            let threads = ((severity * 4.0 * cores as f64).round() as usize).max(1);
-            (0..threads).map(|_| spin(Arc::clone(off))).collect()
-        }
     }
 }

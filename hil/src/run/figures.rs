@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::incidents;
 use super::process::{Sample, judge_samples};
+use super::viewers::LookedOn;
 use crate::plant::course::Tick;
 
 /// Nothing is judged before so much of the run has passed: programs warm up.
@@ -39,6 +40,8 @@ pub struct Watched {
     closed: bool,
     /// Ages, ns.
     pub ages: Histogram<u64>,
+    /// Each of them with the moment at which it came, where someone wants to know.
+    pub answers: Option<Vec<(Instant, Duration)>>,
     deviations: Histogram<u64>,
     /// Frames sent after [`SETTLE`].
     pub sent: u64,
@@ -61,6 +64,13 @@ fn quantiles(h: &Histogram<u64>) -> Quantiles {
     let ms = |ns: u64| ns as f64 * 1e-6;
     let at = |q| ms(h.value_at_quantile(q));
     Quantiles { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ms(h.max()) }
+}
+
+/// Quantiles of some ages.
+pub fn quantiles_of(ages: impl Iterator<Item = Duration>) -> Quantiles {
+    let mut all = histogram();
+    ages.for_each(|age| all.saturating_record(age.as_nanos() as u64));
+    quantiles(&all)
 }
 
 impl Watched {
@@ -89,6 +99,7 @@ impl Watched {
             dropped: 0,
             closed: false,
             ages: histogram(),
+            answers: None,
             deviations: histogram(),
             sent: 0,
             first_judged: None,
@@ -127,6 +138,9 @@ impl Watched {
                 self.answered += 1;
                 self.late += u64::from(age > self.period);
                 self.ages.saturating_record(age.as_nanos() as u64);
+                if let Some(answers) = &mut self.answers {
+                    answers.push((now, age));
+                }
             }
             Seen::Answered(..) => {}
             Seen::Braked => self.braked += 1,
@@ -182,6 +196,8 @@ pub struct Figures {
     pub memory_warm_mib: Option<f64>,
     /// Growth from there to the end, MiB.
     pub memory_growth_mib: Option<f64>,
+    /// What watching costs, where somebody watched.
+    pub looked_on: Option<LookedOn>,
     /// The last act.
     pub last_act: Option<LastAct>,
     /// Of it: from silence to brake, s.
@@ -257,6 +273,7 @@ impl Figures {
             cpu_share: None,
             memory_warm_mib: None,
             memory_growth_mib: None,
+            looked_on: None,
             last_act: None,
             time_to_safe_stop_s: None,
             distance_beyond_m: None,

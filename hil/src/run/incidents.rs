@@ -13,6 +13,10 @@ const STANDING_MPS: f32 = 0.05;
 const FULL_BRAKE_MPS2: f64 = caril_sim::vehicle::FULL_BRAKE_MPS2;
 /// So long after a fault its consequences may still come, s.
 const AFTERMATH_S: f64 = 1.5;
+/// Answers of so long before a fault are compared with those under it, s.
+const BEFORE_S: f64 = 10.0;
+/// What is wrong where nothing may change.
+const NOTICED: &str = "the drive noticed it";
 const DEGRADED: u8 = 1;
 const SAFE_STOP: u8 = 2;
 
@@ -43,9 +47,13 @@ pub struct Incident {
     pub drove_on_s: Option<f64>,
     /// Largest |distance from the lane's centre|, m.
     pub deviation_max_m: f64,
+    /// Age of the answers until it was over and its aftermath, 99th percentile, ms.
+    pub age_p99_ms: Option<f64>,
+    /// The same in the seconds before it came.
+    pub age_before_p99_ms: Option<f64>,
     /// What was said by those who tried something (strangers, processes).
     pub notes: Vec<String>,
-    /// Why it could not be tried.
+    /// Why it could not be tried or judged.
     pub skipped: Option<String>,
     /// What is not as it should be; empty is good.
     pub wrong: Vec<String>,
@@ -80,6 +88,8 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
                 && t.speed_mps > 1.0
         })),
         deviation_max_m: window.iter().map(|t| f64::from(t.deviation_m.abs())).fold(0.0, f64::max),
+        age_p99_ms: None,
+        age_before_p99_ms: None,
         notes: Vec::new(),
         skipped: None,
         wrong: Vec::new(),
@@ -94,6 +104,9 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
     match incident.expected {
         Expect::Nothing | Expect::NoStop if near.clone().any(stops) => {
             wrong.push("a stop was begun".to_owned());
+        }
+        Expect::Nothing if near.clone().any(|t| t.mode >= DEGRADED) => {
+            wrong.push(NOTICED.to_owned());
         }
         Expect::Slow if !near.clone().any(|t| stops(t) || t.mode >= DEGRADED) => {
             wrong.push("it was not noticed".to_owned());
@@ -120,6 +133,36 @@ pub fn judge(planned: &Planned, until_s: f64, tape: &[Tick]) -> Incident {
         wrong.push("a collision".to_owned());
     }
     incident
+}
+
+/// Ages of answers before a fault and under it. `answers`: when each came, seconds since the first
+/// frame, and its age. What must go unnoticed must not delay either: where the answers before it were
+/// within a period, those under it must be. Where they were not, the machine itself is late, and a
+/// drive that is careful by then says nothing about the fault.
+pub fn judge_ages(incident: &mut Incident, answers: &[(f64, f64)], period_ms: f64) {
+    let p99 = |from_s: f64, to_s: f64| {
+        let begin = answers.partition_point(|(at_s, _)| *at_s < from_s);
+        let end = answers.partition_point(|(at_s, _)| *at_s < to_s);
+        let mut ages: Vec<f64> = answers.get(begin..end)?.iter().map(|(_, ms)| *ms).collect();
+        ages.sort_by(f64::total_cmp);
+        ages.get((ages.len() * 99 / 100).min(ages.len().saturating_sub(1))).copied()
+    };
+    let at_s = incident.at_s;
+    incident.age_before_p99_ms = p99(at_s - BEFORE_S, at_s);
+    incident.age_p99_ms = p99(at_s, at_s + incident.lasts_s + AFTERMATH_S);
+    let Some((before, under)) = incident.age_before_p99_ms.zip(incident.age_p99_ms) else { return };
+    if incident.expected != Expect::Nothing {
+        return;
+    }
+    if before <= period_ms && under > period_ms {
+        incident.wrong.push(format!("answers came late: age p99 {under:.1} ms"));
+    } else if before > period_ms
+        && let Some(noticed) = incident.wrong.iter().position(|w| w == NOTICED)
+    {
+        incident.wrong.remove(noticed);
+        let why = format!("not judged: answers were late before it came, age p99 {before:.1} ms");
+        incident.skipped = Some(why);
+    }
 }
 
 /// Judges the silence that began at `at_s`.
@@ -195,6 +238,35 @@ mod tests {
         assert_eq!(incident.wrong, ["the car did not come to a stand"]);
         let harmless = Planned::parse("camera_shifted@2+1").unwrap();
         assert_eq!(judge(&harmless, 6.0, &tape(2.1, false, 8.0)).wrong, ["a stop was begun"]);
+    }
+
+    #[test]
+    fn what_must_go_unnoticed_must_change_nothing() {
+        let jump = Planned::parse("clock_jump@2+1").unwrap();
+        let quiet = tape(100.0, false, 8.0);
+        assert!(judge(&jump, 6.0, &quiet).wrong.is_empty());
+        let mut slow = quiet.clone();
+        slow[60].mode = DEGRADED;
+        assert_eq!(judge(&jump, 6.0, &slow).wrong, ["the drive noticed it"]);
+
+        // 20 answers a second, all of them late from 2.5 s on.
+        let answers = |late_ms: f64| -> Vec<(f64, f64)> {
+            let at = (0..160).map(|i| f64::from(i) * 0.05);
+            at.map(|s| (s, if s < 2.5 { 1.0 } else { late_ms })).collect()
+        };
+        for (late_ms, wrong) in [(2.0, 0), (49.0, 0), (51.0, 1)] {
+            let mut incident = judge(&jump, 6.0, &quiet);
+            judge_ages(&mut incident, &answers(late_ms), 50.0);
+            assert_eq!(incident.age_before_p99_ms, Some(1.0));
+            assert_eq!((incident.age_p99_ms, incident.wrong.len()), (Some(late_ms), wrong));
+        }
+        let late_before: Vec<_> = answers(1.0).iter().map(|(at_s, _)| (*at_s, 60.0)).collect();
+        let mut unclear = judge(&jump, 6.0, &slow);
+        judge_ages(&mut unclear, &late_before, 50.0);
+        assert!(unclear.wrong.is_empty() && unclear.skipped.is_some(), "{unclear:?}");
+        let mut unseen = judge(&jump, 6.0, &quiet);
+        judge_ages(&mut unseen, &[], 50.0);
+        assert_eq!((unseen.age_p99_ms, unseen.wrong.len()), (None, 0));
     }
 
     #[test]

@@ -5,33 +5,39 @@ mod conductor;
 mod figures;
 mod incidents;
 pub mod process;
+mod recording;
 mod report;
+mod results;
+mod viewers;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use caril_core::{Pacing, World};
-use caril_link::{Keyring, PlantSocket, SecretKey, Seen, ServeOptions, ServeReport, stays_here};
+use caril_link::{Keyring, PlantSocket, SecretKey, Seen, ServeOptions, stays_here};
 use caril_sim::{Scene, SimConfig};
+use caril_view::{About, Shown, View};
 use clap::Args;
-use serde::Serialize;
 
 use crate::exit::{Exit, usage};
+use crate::fault::clock::Clock;
 use crate::fault::netns::Network;
 use crate::fault::relay::Relay;
+use crate::fault::stranger::Door;
 use crate::fault::{Kind, Planned, Where, read_schedule};
 use crate::plant::course::{Course, Shared};
 use crate::plant::film::Film;
 use crate::plant::{WorldArgs, find};
-use budgets::{Budgets, Verdict};
+use budgets::Budgets;
 use conductor::{Conductor, Staged};
 use figures::{Figures, Watched};
-use incidents::Incident;
-use process::{Recipe, Sample, find_caril};
+use process::{Recipe, find_caril};
+use results::{Counts, Results};
+use viewers::Viewers;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -93,6 +99,13 @@ pub struct RunArgs {
     /// A file of such faults
     #[arg(long, value_name = "F.toml")]
     faults: Option<PathBuf>,
+    /// Show the run live as a web page at this address, or at this port of this machine (0: a free
+    /// one): the controller's page with --loopback, else the plant's
+    #[arg(long, value_name = "ADDRESS:PORT|PORT", value_parser = caril_view::address)]
+    view: Option<SocketAddr>,
+    /// With --view: so many look on, every other ten seconds, and what that costs is measured
+    #[arg(long, value_name = "N", requires = "view", value_parser = 1..=32_i64)]
+    viewers: Option<i64>,
     /// Limits [default: hil/budgets.toml]
     #[arg(long, value_name = "F.toml")]
     budgets: Option<PathBuf>,
@@ -105,66 +118,6 @@ pub struct RunArgs {
     /// More options for `caril drive`, after `--`
     #[arg(last = true, value_name = "OPTIONS")]
     extra: Vec<String>,
-}
-
-/// Everything that one run came to.
-#[derive(Debug, Serialize)]
-pub struct Results {
-    /// The command line.
-    pub command_line: Vec<String>,
-    /// `loopback` or the endpoint.
-    pub target: String,
-    /// Where it drove.
-    pub map: String,
-    /// Faults broken into it or not, all that counts kept and as expected.
-    pub passed: bool,
-    /// Figures against budgets.
-    pub verdicts: Vec<Verdict>,
-    /// The figures.
-    pub figures: Figures,
-    /// The faults.
-    pub incidents: Vec<Incident>,
-    /// What did not go as it should and is none of these.
-    pub wrong: Vec<String>,
-    /// Step hashes of the controller, one a run.
-    pub step_hashes: Vec<String>,
-    /// Controllers started, the first included.
-    pub controllers: u32,
-    /// Counted by the plant's end of the link.
-    pub link: Counts,
-    /// The controller's process, once a second.
-    pub samples: Vec<Sample>,
-    /// Ages: upper bound in ms, and how many.
-    pub age_histogram: Vec<(f64, u64)>,
-}
-
-/// Counters of the plant's end.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Counts {
-    frames: u64,
-    commands: u64,
-    dropped: u64,
-    malformed: u64,
-    stale: u64,
-    refused: u64,
-    strangers: u64,
-    sessions: u64,
-}
-
-impl From<&ServeReport> for Counts {
-    fn from(r: &ServeReport) -> Self {
-        let s = &r.stats;
-        Self {
-            frames: s.frames,
-            commands: s.commands,
-            dropped: s.dropped,
-            malformed: s.malformed,
-            stale: s.stale,
-            refused: s.refused,
-            strangers: s.strangers,
-            sessions: s.sessions,
-        }
-    }
 }
 
 /// Runs the command.
@@ -196,8 +149,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         return Err(usage("faults need real time: not with --lockstep"));
     }
     if args.endpoint.is_some()
-        && let Some(f) =
-            faults.iter().find(|f| matches!(f.kind.place(), Where::Process | Where::Wire))
+        && let Some(f) = faults.iter().find(|f| f.kind.place().needs_loopback())
     {
         return Err(usage(format!("{} needs --loopback", f.kind.name())));
     }
@@ -327,7 +279,9 @@ fn run_once(
     };
     let mut socket = PlantSocket::bind(&endpoint, options)?;
     let endpoint = socket.endpoint().to_owned();
-    let watched = Arc::new(Mutex::new(Watched::new(args.rate)));
+    let mut watched = Watched::new(args.rate);
+    watched.answers = (!faults.is_empty() || args.viewers.is_some()).then(Vec::new);
+    let watched = Arc::new(Mutex::new(watched));
     let shared = Arc::new(Shared::default());
     socket.watch({
         let (watched, shared) = (Arc::clone(&watched), Arc::clone(&shared));
@@ -344,6 +298,19 @@ fn run_once(
         Some(pictures) => Box::new(Film::new(sim, pictures, args.frames, Arc::clone(&shared))?),
         None => Box::new(Course::new(sim.clone(), faults, args.frames, Arc::clone(&shared))?),
     };
+    // A controller in a network of its own, or on a board, may be out of reach: then the plant shows
+    // what it sends.
+    let own_page = args.endpoint.is_none() && network.is_none();
+    if let Some(address) = args.view
+        && !own_page
+    {
+        let map_svg = caril_road::draw_svg(&sim.map);
+        let view =
+            View::start(address, &sim.camera, &About::plant("plant", world.info(), map_svg))?;
+        eprintln!("view: http://{}/", view.address());
+        shared.set_page(view.address());
+        world = Box::new(Shown::new(world, Some(Arc::new(view))));
+    }
     let halt = Arc::new(AtomicBool::new(false));
     let plant = {
         let halt = Arc::clone(&halt);
@@ -352,6 +319,14 @@ fn run_once(
             .spawn(move || socket.serve(&mut world, &halt))?
     };
     let relay = if wired { Some(Relay::start(&endpoint, args.world.seed)?) } else { None };
+    let has = |place: Where| faults.iter().any(|f| f.kind.place() == place);
+    let clock = has(Where::Clock).then(|| Clock::make(folder.path()));
+    let record = match (args.record, has(Where::Disk)) {
+        (true, _) => Some(args.out.clone().unwrap_or_default().join("drive.mcap")),
+        // A disk can only be broken under someone who writes.
+        (false, true) => Some(folder.path().join("drive.mcap")),
+        (false, false) => None,
+    };
     let recipe = match args.endpoint {
         Some(_) => {
             eprintln!("waiting for a controller at {endpoint}");
@@ -361,23 +336,34 @@ fn run_once(
             caril: find_caril(args.caril.as_deref())?,
             endpoint: relay.as_ref().map_or_else(|| endpoint.clone(), Relay::endpoint),
             keys: car_keys.clone(),
-            record: args.record.then(|| args.out.clone().unwrap_or_default().join("drive.mcap")),
+            record,
             extra: args.extra.clone(),
             folder: folder.path().to_owned(),
             namespace: network.as_ref().map(|n| n.namespace().to_owned()),
+            view: args.view.filter(|_| own_page),
+            clock: clock.as_ref().and_then(|c| c.clone().ok()),
+            disk_may_fill: false,
         }),
     };
     let staged = Staged {
-        endpoint: &endpoint,
         faults,
         relay: relay.as_ref(),
         network: network.as_ref(),
-        plant_keys: keys.is_some(),
-        car_keys: car_keys.as_ref(),
+        door: Door {
+            endpoint: endpoint.clone(),
+            other_version: relay.as_ref().map(Relay::endpoint_of_another_version),
+            asks_for_keys: keys.is_some(),
+            car_keys,
+        },
+        clock: match &clock {
+            Some(clock) => clock.as_ref().map_err(String::clone),
+            None => Err("no clock".to_owned()),
+        },
         last_act: args.film.is_none() && !args.lockstep && args.endpoint.is_none(),
         duration,
     };
     let mut conductor = Conductor::new(staged, recipe, &shared, &watched);
+    let viewers = args.viewers.map(|n| Viewers::come(n as usize, Arc::clone(&shared)));
     let conducted = conductor.conduct(stop, || plant.is_finished());
     shared.over.store(true, Ordering::Relaxed);
     // A plant whose controller is gone stands and waits for the next one: it need not.
@@ -393,6 +379,11 @@ fn run_once(
     let watched = watched.lock().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
     let mut figures = Figures::new(&watched, args.rate, args.lockstep);
     figures.fill(&tape, &conductor.samples, conductor.silenced_at_s);
+    let answers = watched.answers.as_deref().unwrap_or_default();
+    figures.looked_on = viewers.map(|viewers| viewers.leave(answers));
+    if figures.looked_on.as_ref().is_some_and(|l| l.turns == 0 || l.messages == 0) {
+        conductor.wrong.push("nobody could look on".to_owned());
+    }
     let mut budgets = budgets.clone();
     if args.lockstep {
         // Nothing is in real time: the controller sets the pace.
@@ -413,7 +404,11 @@ fn run_once(
         };
     }
     let end_s = conductor.silenced_at_s.or(tape.last().map(|t| t.time_s)).unwrap_or(0.0);
-    let incidents = conductor.incidents(&tape, end_s);
+    let began = shared.began.get();
+    let since_s = |at: &Instant| began.map_or(0.0, |b| at.duration_since(*b).as_secs_f64());
+    let answers: Vec<_> =
+        answers.iter().map(|(at, age)| (since_s(at), age.as_secs_f64() * 1e3)).collect();
+    let incidents = conductor.incidents(&tape, &answers, 1e3 / f64::from(args.rate), end_s);
     let wrong = std::mem::take(&mut conductor.wrong);
     Ok(Results {
         command_line: std::env::args().collect(),

@@ -1,6 +1,8 @@
 //! The controller's process beside the rig: started, watched, signalled.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,12 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::exit::usage;
+use crate::fault::clock::Clock;
 
 /// Ticks a second of /proc's processor times: fixed by Linux's user-space interface.
 const TICKS_PER_S: f64 = 100.0;
 
 /// How a controller is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recipe {
     /// The program `caril`.
     pub caril: PathBuf,
@@ -29,6 +32,13 @@ pub struct Recipe {
     pub folder: PathBuf,
     /// Network namespace to start it in.
     pub namespace: Option<String>,
+    /// Where it shows its live page, or nowhere.
+    pub view: Option<SocketAddr>,
+    /// A wall clock of its own.
+    pub clock: Option<Clock>,
+    /// Its recording may find no room: then writing has to fail, as it does on a full disk, and not
+    /// the program.
+    pub disk_may_fill: bool,
 }
 
 /// A running controller.
@@ -71,15 +81,20 @@ impl Recipe {
     pub fn start(&self, number: u32) -> anyhow::Result<Controller> {
         let out = self.folder.join(format!("controller{number}.json"));
         let err = self.folder.join(format!("controller{number}.log"));
-        let mut command = match &self.namespace {
-            None => Command::new(&self.caril),
-            Some(name) => {
-                // `ip` becomes the program: the process stays the same.
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", name]).arg(&self.caril);
-                command
-            }
-        };
+        // `ip` and the shell become the program: the process stays the same.
+        let mut line: Vec<&OsStr> = Vec::new();
+        if let Some(name) = &self.namespace {
+            line.extend(["ip", "netns", "exec", name].map(OsStr::new));
+        }
+        if self.disk_may_fill {
+            line.extend(["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""].map(OsStr::new));
+        }
+        line.push(self.caril.as_os_str());
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]);
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
         command.args(["drive", "--json", "--no-report", "--plant", &self.endpoint]);
         if let Some((key, peers)) = &self.keys {
             command.arg("--key").arg(key).arg("--peers").arg(peers);
@@ -88,6 +103,9 @@ impl Recipe {
             None => command.args(["--record", "none"]),
             Some(path) => command.arg("--record").arg(path),
         };
+        if let Some(at) = &self.view {
+            command.arg("--view").arg(at.to_string());
+        }
         command.args(&self.extra);
         let file = |path: &Path| {
             File::create(path).with_context(|| format!("cannot write {}", path.display()))
@@ -142,6 +160,13 @@ impl Controller {
         serde_json::from_str(&std::fs::read_to_string(&self.out).ok()?).ok()
     }
 
+    /// Where it shows its live page.
+    pub fn page(&self) -> Option<SocketAddr> {
+        let said = self.said();
+        let at = said.lines().find_map(|l| l.strip_prefix("view: http://"))?;
+        at.trim_end_matches('/').parse().ok()
+    }
+
     /// What it said on stderr.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.err).unwrap_or_default()
@@ -154,6 +179,23 @@ impl Drop for Controller {
             self.kill();
         }
     }
+}
+
+/// Steps that `caril inspect` reads, and whether the file was closed.
+///
+/// # Errors
+/// If it reads none, in its words.
+pub fn inspect(caril: &Path, recording: &Path) -> Result<(u64, bool), String> {
+    let output = Command::new(caril)
+        .args(["inspect", "--json"])
+        .arg(recording)
+        .output()
+        .map_err(|e| format!("inspect did not run: {e}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|_| format!("inspect: {}", said.lines().next().unwrap_or("no word")))?;
+    let steps = summary["frames"].as_u64().ok_or("inspect tells no number of frames")?;
+    Ok((steps, summary["complete"] == true))
 }
 
 /// Processor time so far, s, and resident memory, MiB, of a process.

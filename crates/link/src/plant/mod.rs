@@ -204,7 +204,8 @@ impl PlantSocket {
     /// Serves one episode of `world`: until it ends or `stop` is raised (noticed within 50 ms).
     ///
     /// The world stands still until a controller says Start, and again when the controller has
-    /// left and full brake has brought the car to a stand; the next controller takes over there.
+    /// left and full brake has brought the car to a stand; the next controller takes over there, and
+    /// not while the car still rolls.
     pub fn serve<W: World + ?Sized>(&mut self, world: &mut W, stop: &AtomicBool) -> ServeReport {
         let mut info = world.info().clone();
         info.pacing = self.options.pacing;
@@ -212,6 +213,7 @@ impl PlantSocket {
         let mut frame = Frame::for_camera(&info.camera);
         let (mut standing, mut alone_ticks) = (true, 0u32);
         let sessions_before = self.sessions;
+        let (mut session, mut hold) = (self.sessions, false);
         let end = loop {
             if stop.load(Ordering::Relaxed) {
                 break ServeEnd::Stopped;
@@ -239,18 +241,25 @@ impl PlantSocket {
                 }
                 Observed::Gone => break ServeEnd::WorldGone,
             }
+            // A stop, once begun, is finished: a controller that is quickly there after another sees
+            // frames, but the car is not its own before it stands.
+            if self.sessions != session {
+                (session, hold) = (self.sessions, !standing);
+            }
             standing = frame.ego.speed_mps.abs() < STANDING_MPS;
-            let command = if self.has_started() {
-                alone_ticks = 0;
-                match self.options.pacing {
-                    Pacing::Lockstep => self.lockstep(&info, &frame, standing, stop),
-                    Pacing::Free => self.free(&info, &frame, stop),
+            hold = hold && !standing && alone_ticks <= BRAKE_TICKS_MAX;
+            let started = self.has_started();
+            alone_ticks = if started && !hold { 0 } else { alone_ticks + 1 };
+            let command = match self.options.pacing {
+                Pacing::Lockstep if started => self.lockstep(&info, &frame, standing, stop),
+                Pacing::Lockstep => {
+                    let _ = self.receive(&info, Duration::ZERO);
+                    None
                 }
-            } else {
-                alone_ticks += 1;
-                let _ = self.receive(&info, Duration::ZERO);
-                None
+                // Without a controller too: the car brakes in real time.
+                Pacing::Free => self.free(&info, &frame, stop),
             };
+            let command = command.filter(|_| !hold);
             let command = command.unwrap_or_else(|| {
                 self.stats.braked += 1;
                 self.tell_watch(Seen::Braked);
@@ -312,16 +321,18 @@ impl PlantSocket {
         }
     }
 
-    /// Takes commands until the tick is over and returns the newest. `None`: brake.
+    /// Takes commands until the tick is over and returns the newest. `None`: brake, as it is without
+    /// a controller.
     fn free(&mut self, info: &PlantInfo, frame: &Frame, stop: &AtomicBool) -> Option<Command> {
         let now = Instant::now();
         // After a hold-up ticks start anew: the past is not caught up with.
         let due = self.next_tick.map_or(now + self.period, |t| t.max(now));
         self.next_tick = Some(due + self.period);
-        let mut sent = self.send_if_free(frame, self.options.watchdog);
+        let alone = !self.has_started();
+        let mut sent = !alone && self.send_if_free(frame, self.options.watchdog);
         loop {
             let left = due.saturating_duration_since(Instant::now());
-            if left.is_zero() || stop.load(Ordering::Relaxed) || !self.has_started() {
+            if left.is_zero() || stop.load(Ordering::Relaxed) {
                 break;
             }
             match self.receive(info, left.min(SLICE)) {
@@ -338,9 +349,9 @@ impl PlantSocket {
                     }
                 }
             }
-            sent |= !sent && self.send_if_free(frame, self.options.watchdog);
+            sent |= !sent && self.has_started() && self.send_if_free(frame, self.options.watchdog);
         }
-        self.stats.dropped += u64::from(!sent);
+        self.stats.dropped += u64::from(!sent && !alone);
         let (command, since) = self.newest?;
         let fresh = self.has_started() && since.elapsed() <= self.options.watchdog;
         Some(command).filter(|c| fresh && c.is_valid())

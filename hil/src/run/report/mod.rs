@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::Results;
 use super::incidents::Incident;
+use crate::fault::Expect;
 
 /// Writes the three files.
 ///
@@ -62,6 +63,11 @@ pub(super) fn outcome(i: &Incident) -> String {
     if let (Some(s), Some(m)) = (i.stood_s, i.stood_m) {
         parts.push(format!("stood after {} s and {} m", number(s), number(m)));
     }
+    if i.expected == Expect::Nothing
+        && let Some((before, under)) = i.age_before_p99_ms.zip(i.age_p99_ms)
+    {
+        parts.push(format!("age p99 {} ms, before it {} ms", number(under), number(before)));
+    }
     if let Some(s) = i.drove_on_s {
         parts.push(format!("drove on after {} s", number(s)));
     }
@@ -109,6 +115,20 @@ pub fn terminal(r: &Results) -> String {
         for wrong in &i.wrong {
             let _ = writeln!(text, "           ✗ {wrong}");
         }
+    }
+    if let Some(l) = &f.looked_on {
+        let _ = writeln!(
+            text,
+            "  age p99 {} ms while nobody looked on ({} answers), {} ms with {} viewers ({} answers, {} messages, {:.0} MiB, {} turns)",
+            number(l.alone_ms.p99),
+            l.alone_answers,
+            number(l.watched_ms.p99),
+            l.viewers,
+            l.watched_answers,
+            l.messages,
+            l.mib,
+            l.turns
+        );
     }
     for hash in &r.step_hashes {
         let _ = writeln!(text, "  step hash {hash}");

@@ -1,0 +1,165 @@
+//! What is around a drive and must not trouble it: the disk, the wall clock, those who look on, a
+//! network of its own. What is asserted is behaviour; times are the budgets' to judge, not a test's.
+#![cfg(unix)]
+
+mod common;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use common::{budgets, json, rig, rig_command, text};
+use serde_json::Value;
+
+/// Says it past the test runner, which keeps what passing tests print.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {why}\n");
+}
+
+#[test]
+fn a_disk_that_is_slow_or_full_costs_the_recording_and_not_the_drive() {
+    let (folder, budgets) = budgets("");
+    let out = folder.path().to_str().expect("path");
+    let output = rig(&[
+        "run",
+        "--loopback",
+        "--json",
+        "--record",
+        "--out",
+        out,
+        "--budgets",
+        budgets.to_str().expect("path"),
+        "--duration",
+        "36s",
+        "--fault",
+        "disk_slow@8+6:1",
+        "--fault",
+        "controller_restarted@17",
+        "--fault",
+        "disk_full@28+2",
+        "--fault",
+        "disk_slow@34+1",
+    ]);
+    let results = json(&output);
+    let said = text(&output.stderr);
+    let faults = results["incidents"].as_array().expect("faults");
+    let [slow, _, full, other] = faults.as_slice() else { panic!("four faults: {results}") };
+    for (fault, until) in [(slow, "steps and closed"), (full, "steps up to the cut")] {
+        let notes = fault["notes"].to_string();
+        assert!(notes.contains("the recording is not whole"), "{fault}\n{said}");
+        assert!(notes.contains("\"exit code 3\""), "{fault}\n{said}");
+        assert!(notes.contains("recording readable") && notes.contains(until), "{fault}\n{said}");
+        assert!(fault["age_p99_ms"].is_number(), "{fault}");
+    }
+    assert!(slow["notes"].to_string().contains("pictures"), "{slow}");
+    assert!(full["notes"].to_string().contains("File too large"), "{full}");
+    // What its disk cannot become is said, not passed over.
+    assert!(other["skipped"].to_string().contains("either slow or full"), "{other}");
+    assert!(results["figures"]["answers"].as_u64() > Some(300), "{results}");
+}
+
+#[test]
+fn a_wall_clock_that_jumps_is_seen_by_the_controller_alone() {
+    let (_folder, budgets) = budgets("");
+    let output = rig(&[
+        "run",
+        "--loopback",
+        "--json",
+        "--budgets",
+        budgets.to_str().expect("path"),
+        "--duration",
+        "14s",
+        "--fault",
+        "clock_jump@8+2",
+    ]);
+    let results = json(&output);
+    let jump = &results["incidents"][0];
+    if let Some(why) = jump["skipped"].as_str() {
+        return skipped(why);
+    }
+    assert_eq!(jump["notes"][0], "3600 s ahead, and back", "{jump}");
+    assert!(!jump["wrong"].to_string().contains("jump"), "{jump}");
+    // An hour between two frames would be a gone plant.
+    assert_eq!(results["controllers"], 1, "{results}");
+    assert!(results["figures"]["seconds"].as_f64() < Some(30.0), "the rig's clock is right");
+}
+
+#[test]
+fn those_who_look_on_are_counted_with_and_without_them() {
+    let (folder, budgets) = budgets("");
+    let budgets = budgets.to_str().expect("path");
+    let seen = |results: &Value, viewers: u64| {
+        let seen = &results["figures"]["looked_on"];
+        assert_eq!(seen["viewers"], viewers, "{results}");
+        assert!(seen["turns"].as_u64() > Some(0), "{seen}");
+        // Each of them is told who drives, and then what happens.
+        assert!(seen["messages"].as_u64() > Some(10 * viewers), "{seen}");
+        assert!(seen["alone_answers"].as_u64() > Some(50), "{seen}");
+        assert!(seen["watched_answers"].as_u64() > Some(50), "{seen}");
+        assert_eq!(results["wrong"], Value::Array(Vec::new()), "{results}");
+    };
+    let mut args = vec!["run", "--json", "--budgets", budgets, "--duration", "21s", "--view", "0"];
+
+    // The controller's page.
+    let output = rig(&[&args[..], &["--loopback", "--viewers", "8"]].concat());
+    assert!(text(&output.stderr).contains("view: http://127.0.0.1:"), "{}", text(&output.stderr));
+    seen(&json(&output), 8);
+
+    // The plant's, where the controller is out of reach.
+    let endpoint = format!("ipc://{}", folder.path().join("plant").display());
+    args.extend(["--viewers", "2", "--target", &endpoint]);
+    let rig = rig_command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the rig runs");
+    let caril = std::path::Path::new(env!("CARGO_BIN_EXE_caril-hil")).with_file_name("caril");
+    let drive = ["drive", "--record", "none", "--json", "--plant", &endpoint];
+    let controller = Command::new(caril).args(drive).output().expect("caril runs");
+    let output = rig.wait_with_output().expect("the rig ends");
+    assert!(text(&output.stderr).contains("view: http://127.0.0.1:"), "{}", text(&output.stderr));
+    assert!(!controller.stdout.is_empty(), "{}", text(&controller.stderr));
+    seen(&json(&output), 2);
+}
+
+#[test]
+fn a_network_of_its_own_is_cut_and_joined_again() {
+    let (_folder, budgets) = budgets("");
+    let mut command = rig_command(&[
+        "run",
+        "--loopback",
+        "--netns",
+        "--json",
+        "--rate",
+        "10",
+        "--budgets",
+        budgets.to_str().expect("path"),
+        "--duration",
+        "26s",
+        "--fault",
+        "net_partition@9+1",
+        "--fault",
+        "net_loss@20",
+        "--fault",
+        "wrong_version@24",
+    ]);
+    let rig = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the rig runs");
+    let network = format!("hil{}", rig.id());
+    let output = rig.wait_with_output().expect("the rig ends");
+    let said = text(&output.stderr);
+    if output.status.code() == Some(2) && said.contains("--netns: ") {
+        return skipped(&format!("no network namespace with a veth pair here: {said}"));
+    }
+    let results = json(&output);
+    let faults = results["incidents"].as_array().expect("faults");
+    let [partition, loss, version] = faults.as_slice() else { panic!("three faults: {results}") };
+    assert_eq!(partition["skipped"], Value::Null, "{partition}");
+    assert!(partition["stop_began_s"].is_number() && partition["stood_s"].is_number());
+    // A link that came back is driven over again, by this controller or by the next.
+    assert!(partition["drove_on_s"].is_number(), "{partition}\n{said}");
+    if let Some(why) = loss["skipped"].as_str() {
+        skipped(&format!("no netem in this kernel: {why}"));
+    }
+    assert!(version["skipped"].to_string().contains("not with --netns"), "{version}");
+    let left = Command::new("ip").args(["netns", "list"]).output().expect("ip runs");
+    assert!(!text(&left.stdout).contains(&network), "the network is taken down");
+}
