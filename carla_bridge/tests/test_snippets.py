@@ -25,9 +25,9 @@ def sync(client):
     ego.destroy()
 
 
-def camera(world, ego, **attributes):
-    bp = world.get_blueprint_library().find("sensor.camera.rgb")
-    for k, v in dict(image_size_x=32, image_size_y=24, **attributes).items():
+def camera(world, ego, kind="rgb", **attributes):
+    bp = world.get_blueprint_library().find(f"sensor.camera.{kind}")
+    for k, v in {"image_size_x": 32, "image_size_y": 24, **attributes}.items():
         bp.set_attribute(k, str(v))
     return world.spawn_actor(bp, carla.Transform(carla.Location(x=1.5, z=2.4)), attach_to=ego)
 
@@ -68,6 +68,116 @@ def test_spawn_listen_and_save_to_disk(sync, tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 100
     cam.stop()
     cam.destroy()
+
+
+def pixels(image):
+    """Rows of (blue, green, red, alpha), copied: the client only lends the bytes."""
+    data, w = bytes(image.raw_data), image.width
+    return [[tuple(data[4 * (y * w + x):][:4]) for x in range(w)] for y in range(image.height)]
+
+
+def at_frame(images, frame):
+    while True:
+        image = images.get(timeout=10)
+        assert image.frame <= frame
+        if image.frame == frame:
+            return image
+
+
+LABELS = carla.CityObjectLabel
+# Tag: its name in the client, and what CityScapesPalette paints it in.
+TAGS = {
+    1: (LABELS.Roads, (128, 64, 128)), 2: (LABELS.Sidewalks, (244, 35, 232)),
+    3: (LABELS.Buildings, (70, 70, 70)), 6: (LABELS.Poles, (153, 153, 153)),
+    9: (LABELS.Vegetation, (107, 142, 35)), 10: (LABELS.Terrain, (152, 251, 152)),
+    11: (LABELS.Sky, (70, 130, 180)), 14: (LABELS.Car, (0, 0, 142)),
+    24: (LABELS.RoadLines, (157, 234, 50)),
+}
+
+
+def test_depth_and_semantic_segmentation(sync, tmp_path):
+    _, world, ego = sync
+    ahead = ego.get_transform()
+    ahead.location += 12.0 * ahead.get_forward_vector()
+    other = world.spawn_actor(world.get_blueprint_library().find("vehicle.tesla.model3"), ahead)
+    cams, images = {}, {}
+    for kind in ("rgb", "depth", "semantic_segmentation"):
+        cams[kind] = camera(world, ego, kind, image_size_x=160, image_size_y=120, fov=90)
+        images[kind] = queue.Queue()
+        cams[kind].listen(images[kind].put)
+    world.tick()  # the cars settle on the road
+    frame = world.tick()
+    got = {kind: at_frame(q, frame) for kind, q in images.items()}
+    assert all((i.width, i.height, i.fov) == (160, 120, 90) for i in got.values())
+    raw = {kind: pixels(image) for kind, image in got.items()}
+    assert all(p[3] == 255 for picture in raw.values() for row in picture for p in row)
+
+    # As the documentation decodes them.
+    depth = [[1000.0 * (r + 256.0 * g + 65536.0 * b) / (256 ** 3 - 1) for b, g, r, _ in row]
+             for row in raw["depth"]]
+    assert all(p[:2] == (0, 0) for row in raw["semantic_segmentation"] for p in row)
+    tags = [[p[2] for p in row] for row in raw["semantic_segmentation"]]
+    places = {}
+    for y, row in enumerate(tags):
+        for x, n in enumerate(row):
+            places.setdefault(n, []).append((x, y))
+    assert all(int(name) == n for n, (name, _) in TAGS.items())
+    assert {LABELS.Roads, LABELS.Buildings, LABELS.Sky, LABELS.Car, LABELS.RoadLines} <= set(places)
+    assert set(places) <= set(TAGS)
+
+    # The road, 2.4 m below a camera with a focal length of 80 pixels, before the other car.
+    for y in (107, 112, 119):
+        assert tags[y][80] == LABELS.Roads
+        assert depth[y][80] == pytest.approx(2.4 * 80 / (y + 0.5 - 60), rel=0.01)
+    # Its rear, in the middle; to it 12 − 1.5 m and half its length less.
+    car = places[LABELS.Car]
+    rear = 12.0 - 1.5 - other.bounding_box.extent.x
+    assert min(depth[y][x] for x, y in car) == pytest.approx(rear, abs=0.15)
+    assert abs(sum(x for x, _ in car) / len(car) - 79.5) < 6
+    # The sky is above and as far as it goes.
+    assert all(depth[y][x] == 1000.0 and y < 66 for x, y in places[LABELS.Sky])
+
+    # What the documentation does with them.
+    log, city = got["depth"], got["semantic_segmentation"]
+    for image, converter in ((log, carla.ColorConverter.LogarithmicDepth),
+                             (city, carla.ColorConverter.CityScapesPalette)):
+        path = tmp_path / f"{converter}.png"
+        image.save_to_disk(str(path), converter)
+        assert path.stat().st_size > 100
+        image.convert(converter)
+    grey = pixels(log)
+    assert all(b == g == r for row in grey for b, g, r, _ in row)
+    assert all(grey[y][x][0] == 255 for x, y in places[LABELS.Sky])
+    assert grey[119][80][0] < grey[112][80][0] < grey[car[0][1]][car[0][0]][0] < 255
+    painted = pixels(city)
+    for n, there in places.items():
+        assert {painted[y][x][2::-1] for x, y in there} == {TAGS[n][1]}, TAGS[n]
+
+    # Weather does not touch them.
+    ego.set_simulate_physics(False)
+    other.set_simulate_physics(False)
+    frame = world.tick()
+    still = {kind: pixels(at_frame(q, frame)) for kind, q in images.items()}
+    world.set_weather(carla.WeatherParameters.HardRainNight)
+    frame = world.tick()
+    same = {kind: pixels(at_frame(q, frame)) == still[kind] for kind, q in images.items()}
+    assert same == {"rgb": False, "depth": True, "semantic_segmentation": True}
+    for cam in cams.values():
+        cam.stop()
+        cam.destroy()
+    other.destroy()
+
+
+def test_the_attributes_of_the_cameras_are_carlas(client):
+    _, world = client
+    library = world.get_blueprint_library()
+    view = {
+        "role_name", "image_size_x", "image_size_y", "fov", "sensor_tick", "lens_circle_falloff",
+        "lens_circle_multiplier", "lens_k", "lens_kcube", "lens_x_size", "lens_y_size"}
+    for kind in ("depth", "semantic_segmentation"):
+        assert {a.id for a in library.find(f"sensor.camera.{kind}")} == view
+    assert view < {a.id for a in library.find("sensor.camera.rgb")}
+    assert len(library.filter("sensor.camera.*")) == 3
 
 
 def test_a_synchronous_loop_pairs_every_picture(sync):

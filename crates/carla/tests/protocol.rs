@@ -265,3 +265,48 @@ fn random_requests_and_random_damage_never_kill_it() {
     }
     lives();
 }
+
+#[test]
+fn depth_and_tags_come_under_their_numbers_and_count_as_pixels() {
+    let mut c = Client::new();
+    let attribute = |k: &str, v: &str| Value::Array(vec![k.into(), 2.into(), v.into()]);
+    let camera = |uid: u32, id: &str, side: &str| {
+        let size = vec![attribute("image_size_x", side), attribute("image_size_y", side)];
+        Value::Array(vec![uid.into(), id.into(), Value::Array(size)])
+    };
+    let mut spawned = Vec::new();
+    for (uid, id, number) in
+        [(8, "sensor.camera.depth", 1u64), (9, "sensor.camera.semantic_segmentation", 14)]
+    {
+        let actor = c.value("spawn_actor", vec![camera(uid, id, "8"), transform(0.0, 0.0)]);
+        let actor = actor.as_array().unwrap().clone();
+        spawned.push(actor[0].clone());
+        let Value::Binary(token) = &actor[5] else { panic!("{actor:?}") };
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port() + 1)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.write_all(&token[..4]).unwrap();
+        let mut message = [0; 4 + 48 + 12 + 8 * 8 * 4];
+        socket.read_exact(&mut message).unwrap();
+        assert_eq!(message[..4], (message.len() as u32 - 4).to_le_bytes());
+        assert_eq!(message[4..12], number.to_le_bytes());
+        assert_eq!(message[52..60], [8, 0, 0, 0, 8, 0, 0, 0]);
+        for p in message[64..].chunks_exact(4) {
+            assert_eq!(p[3], 255);
+            // A tag is a small number, in red alone.
+            assert!(number == 1 || (p[0] == 0 && p[1] == 0 && (1..=28).contains(&p[2])), "{p:?}");
+        }
+    }
+    // Two of the largest are 2^25 pixels; what is there already makes them too many.
+    let large = |c: &mut Client| {
+        c.call("spawn_actor", vec![camera(8, "sensor.camera.depth", "4096"), transform(0.0, 0.0)]).1
+    };
+    let first = large(&mut c);
+    let second = large(&mut c);
+    assert!(second.to_string().contains("too many pixels"), "{second}");
+    let actor = first.as_array().unwrap()[0].as_array().unwrap()[1].clone();
+    spawned.push(actor.as_array().unwrap()[0].clone());
+    for id in spawned {
+        c.value("destroy_actor", vec![id]);
+    }
+    lives();
+}

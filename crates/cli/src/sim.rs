@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use caril_core::{CameraSpec, Config, Image, Mount, PixelOrder, Pose, World as _};
 use caril_link::{PlantSocket, ServeEnd, ServeOptions};
 use caril_sim::Scene;
-use caril_sim::camera::Camera;
+use caril_sim::camera::{Camera, FAR_M, Tag, depth_m};
 use caril_view::Shown;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::args::{PacingArg, ScenarioArgs};
 use crate::exit::{Exit, usage};
@@ -50,6 +50,17 @@ pub struct ServeArgs {
     view: ViewArgs,
 }
 
+/// What a picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum KindArg {
+    /// Colours
+    Rgb,
+    /// Distance in logarithmic grey, white at 1000 m
+    Depth,
+    /// What things are, in Cityscapes' colours
+    Semantic,
+}
+
 /// Options of `sim render`.
 #[derive(Debug, Args)]
 #[command(
@@ -62,7 +73,10 @@ pub struct RenderArgs {
     /// Vehicle's x and y in metres and yaw in degrees, CARLA axes [default: the default route's start]
     #[arg(long, value_name = "X,Y,YAW_DEG", allow_hyphen_values = true)]
     pose: Option<String>,
-    /// Weather by CARLA's preset names
+    /// What to draw
+    #[arg(long, value_enum, default_value_t = KindArg::Rgb)]
+    kind: KindArg,
+    /// Weather by CARLA's preset names; colours alone have one
     #[arg(long, default_value = "ClearNoon")]
     weather: String,
     /// Where to write the PNG
@@ -177,6 +191,19 @@ fn numbers<const N: usize>(option: &str, text: &str, separator: char) -> anyhow:
     })
 }
 
+/// Other colours for the pixels of an RGB picture.
+fn repaint(image: &mut Image, color: impl Fn([u8; 3]) -> [u8; 3]) {
+    for p in image.data.as_chunks_mut().0 {
+        *p = color(*p);
+    }
+}
+
+/// A distance as grey, as CARLA's `LogarithmicDepth` has it: 3.3 m is black, 1000 m white.
+fn log_grey(z_m: f32) -> u8 {
+    let share = 1.0 + (z_m / FAR_M).ln() / 5.70378;
+    (share.clamp(0.0, 1.0) * 255.0) as u8
+}
+
 fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
     let map = Arc::new(scenario::load_map(&args.map)?);
     let weather = scenario::weather(&args.weather)?;
@@ -219,7 +246,21 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
     };
     let scene = Scene::build(&map, args.appearance);
     let mut image = Image::for_camera(&spec);
-    Camera::new(spec).render(&scene, &weather, &pose, &[], 0.0, &mut image);
+    let mut camera = Camera::new(spec);
+    match args.kind {
+        KindArg::Rgb => camera.render(&scene, &weather, &pose, &[], 0.0, &mut image),
+        KindArg::Depth => {
+            camera.depth(&scene, &pose, &[], &mut image);
+            repaint(&mut image, |p| [log_grey(depth_m(p)); 3]);
+        }
+        KindArg::Semantic => {
+            camera.semantic(&scene, &pose, &[], &mut image);
+            repaint(&mut image, |[number, ..]| {
+                let tag = Tag::ALL.into_iter().find(|t| *t as u8 == number);
+                tag.map_or([0; 3], Tag::color)
+            });
+        }
+    }
     image::save_buffer(&args.out, &image.data, image.width, image.height, image::ColorType::Rgb8)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     eprintln!("{}", args.out.display());

@@ -1,4 +1,5 @@
-//! Times the camera along a route and hashes its pictures, per weather:
+//! Times the camera along a route and hashes its pictures, per weather, and those of `depth` and
+//! `semantic`:
 //! `cargo run --release -p caril-sim --example camera_speed -- FRAMES MAP.xodr… [--weather NAME]`.
 #![allow(clippy::print_stdout)]
 
@@ -13,6 +14,7 @@ use caril_sim::weather::Weather;
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut names = vec!["ClearNoon", "FoggyNoon", "ClearNight", "HardRainNoon", "WetSunset"];
+    names.extend(["depth", "semantic"]);
     let chosen;
     if let Some(k) = args.iter().position(|a| a == "--weather") {
         chosen = args.get(k + 1).cloned().expect("a weather's name");
@@ -30,13 +32,22 @@ fn main() {
         let route = map.random_route(&mut rng, 300.0, 800.0).expect("route");
         let pose = |s: f64| route.at(s).pose();
         for name in &names {
-            let weather = Weather::preset(name).expect("preset");
+            let weather = Weather::preset(name);
             let (mut hash, mut seconds) = (0xCBF2_9CE4_8422_2325u64, 0.0);
             for i in 0..frames {
                 let s = route.length_m() * f64::from(i) / f64::from(frames);
                 let body = BodyPose::car(pose(s + 15.0), [170, 40, 35]);
                 let start = Instant::now();
-                camera.render(&scene, &weather, &pose(s), &[body], 1.0, &mut image);
+                match &weather {
+                    Some(w) => camera.render(&scene, w, &pose(s), &[body], 1.0, &mut image),
+                    None if *name == "depth" => {
+                        camera.depth(&scene, &pose(s), &[body], &mut image);
+                    }
+                    None if *name == "semantic" => {
+                        camera.semantic(&scene, &pose(s), &[body], &mut image);
+                    }
+                    None => panic!("no weather {name}"),
+                }
                 seconds += start.elapsed().as_secs_f64();
                 for chunk in image.data.chunks_exact(8) {
                     let v = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));

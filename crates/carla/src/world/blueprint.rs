@@ -11,6 +11,10 @@ pub enum Kind {
     Vehicle,
     /// Camera pictures.
     Rgb,
+    /// Distances as a picture.
+    Depth,
+    /// Tags as a picture.
+    Semantic,
     /// Contacts of the parent.
     Collision,
     /// Lane marks that the parent crosses; the client computes it.
@@ -50,13 +54,23 @@ const CAR: &[Attribute] = &[
     ("number_of_wheels", INT, "4", &[], false),
     ("generation", INT, "2", &[], false),
 ];
-const CAMERA: &[Attribute] = &[
+/// What every camera has.
+const VIEW: &[Attribute] = &[
     SENSOR_ROLE,
     ("image_size_x", INT, "800", &[], true),
     ("image_size_y", INT, "600", &[], true),
     ("fov", FLOAT, "90.0", &[], true),
     TICK,
-    // Accepted as the real server does; the software camera has no such optics.
+    // Accepted as the real server does; the software camera is a pinhole.
+    ("lens_circle_falloff", FLOAT, "5.0", &[], true),
+    ("lens_circle_multiplier", FLOAT, "0.0", &[], true),
+    ("lens_k", FLOAT, "-1.0", &[], true),
+    ("lens_kcube", FLOAT, "0.0", &[], true),
+    ("lens_x_size", FLOAT, "0.08", &[], true),
+    ("lens_y_size", FLOAT, "0.08", &[], true),
+];
+/// What the rgb camera has beside it; accepted, as the lens is.
+const OPTICS: &[Attribute] = &[
     ("enable_postprocess_effects", BOOL, "True", &["True", "False"], true),
     ("gamma", FLOAT, "2.2", &[], true),
     ("motion_blur_intensity", FLOAT, "0.45", &[], true),
@@ -80,38 +94,46 @@ pub struct Blueprint {
     pub id: &'static str,
     /// What it is.
     pub kind: Kind,
-    attributes: &'static [Attribute],
+    attributes: &'static [&'static [Attribute]],
+}
+
+const fn blueprint(
+    uid: u32,
+    id: &'static str,
+    kind: Kind,
+    attributes: &'static [&'static [Attribute]],
+) -> Blueprint {
+    Blueprint { uid, id, kind, attributes }
 }
 
 /// All that can be spawned. Both cars drive as the one vehicle model there is.
 pub const LIBRARY: &[Blueprint] = &[
-    Blueprint { uid: 1, id: "vehicle.tesla.model3", kind: Kind::Vehicle, attributes: CAR },
-    Blueprint { uid: 2, id: "vehicle.lincoln.mkz_2020", kind: Kind::Vehicle, attributes: CAR },
-    Blueprint { uid: 3, id: "sensor.camera.rgb", kind: Kind::Rgb, attributes: CAMERA },
-    Blueprint { uid: 4, id: "sensor.other.collision", kind: Kind::Collision, attributes: EVENTS },
-    Blueprint {
-        uid: 5,
-        id: "sensor.other.lane_invasion",
-        kind: Kind::LaneInvasion,
-        attributes: EVENTS,
-    },
-    Blueprint { uid: 6, id: "sensor.other.imu", kind: Kind::Imu, attributes: IMU },
-    Blueprint { uid: 7, id: "sensor.other.gnss", kind: Kind::Gnss, attributes: IMU },
+    blueprint(1, "vehicle.tesla.model3", Kind::Vehicle, &[CAR]),
+    blueprint(2, "vehicle.lincoln.mkz_2020", Kind::Vehicle, &[CAR]),
+    blueprint(3, "sensor.camera.rgb", Kind::Rgb, &[VIEW, OPTICS]),
+    blueprint(4, "sensor.other.collision", Kind::Collision, &[EVENTS]),
+    blueprint(5, "sensor.other.lane_invasion", Kind::LaneInvasion, &[EVENTS]),
+    blueprint(6, "sensor.other.imu", Kind::Imu, &[IMU]),
+    blueprint(7, "sensor.other.gnss", Kind::Gnss, &[IMU]),
+    blueprint(8, "sensor.camera.depth", Kind::Depth, &[VIEW]),
+    blueprint(9, "sensor.camera.semantic_segmentation", Kind::Semantic, &[VIEW]),
 ];
 
 /// All definitions as the client reads them.
 pub fn definitions() -> Value {
     list(LIBRARY.iter().map(|b| {
-        let attributes = b.attributes.iter().map(|(id, kind, value, recommended, modifiable)| {
-            Value::Array(vec![
-                Value::from(*id),
-                Value::from(*kind),
-                Value::from(*value),
-                list(recommended.iter().copied()),
-                Value::from(*modifiable),
-                Value::from(false),
-            ])
-        });
+        let attributes = b.attributes.iter().copied().flatten().map(
+            |(id, kind, value, recommended, modifiable)| {
+                Value::Array(vec![
+                    Value::from(*id),
+                    Value::from(*kind),
+                    Value::from(*value),
+                    list(recommended.iter().copied()),
+                    Value::from(*modifiable),
+                    Value::from(false),
+                ])
+            },
+        );
         Value::Array(vec![
             Value::from(b.uid),
             Value::from(b.id),

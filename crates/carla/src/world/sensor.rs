@@ -9,6 +9,7 @@ use crate::wire::{ImageHead, SensorHeader, SensorType, Trouble, image_head};
 
 /// A camera of the software renderer.
 pub struct Eye {
+    kind: Kind,
     camera: Camera,
     image: Image,
 }
@@ -46,7 +47,7 @@ impl Sensor {
     ) -> Result<Self, Trouble> {
         // A camera on its own is its own base: the mount's numbers are those of a vehicle.
         let mount = if attached { *relative } else { Pose::default() };
-        let eye = if kind == Kind::Rgb {
+        let eye = if matches!(kind, Kind::Rgb | Kind::Depth | Kind::Semantic) {
             let side = 1.0..=f64::from(max_side.min(CameraSpec::MAX_SIDE));
             let spec = CameraSpec {
                 width: description.number("image_size_x", 800.0, side.clone())? as u32,
@@ -62,7 +63,7 @@ impl Sensor {
                 order: PixelOrder::Bgra,
             };
             let image = Image { width: 0, height: 0, order: spec.order, data: Vec::new() };
-            Some(Box::new(Eye { camera: Camera::new(spec), image }))
+            Some(Box::new(Eye { kind, camera: Camera::new(spec), image }))
         } else {
             None
         };
@@ -82,6 +83,8 @@ impl Sensor {
     pub fn wire_type(&self) -> SensorType {
         match self.kind {
             Kind::Rgb => SensorType::Rgb,
+            Kind::Depth => SensorType::Depth,
+            Kind::Semantic => SensorType::Semantic,
             Kind::Collision => SensorType::Collision,
             Kind::LaneInvasion => SensorType::LaneInvasion,
             Kind::Imu => SensorType::Imu,
@@ -113,8 +116,12 @@ impl Eye {
         base: &Pose,
         bodies: &[BodyPose],
     ) -> Vec<u8> {
-        let Self { camera, image } = self;
-        camera.render(what.scene, what.weather, base, bodies, what.time_s, image);
+        let Self { kind, camera, image } = self;
+        match kind {
+            Kind::Depth => camera.depth(what.scene, base, bodies, image),
+            Kind::Semantic => camera.semantic(what.scene, base, bodies, image),
+            _ => camera.render(what.scene, what.weather, base, bodies, what.time_s, image),
+        }
         let spec = camera.spec();
         let size = ImageHead { width: spec.width, height: spec.height, fov_deg: spec.fov_deg };
         let mut out = image_head(head, size);

@@ -1,7 +1,7 @@
 //! What the world tells its clients: episode states, measurements, actors as values.
 
 use caril_core::Pose;
-use caril_sim::camera::BodyPose;
+use caril_sim::camera::{BodyPose, Tag};
 use rmpv::Value;
 
 use super::sensor::{self, Sensor};
@@ -90,7 +90,7 @@ impl Simulation {
             out.send(stream, self.frame, sensor_message(&head, &sensor::packed(&value)));
         };
         match sensor.kind {
-            Kind::Rgb if !self.settings.no_rendering => {
+            Kind::Rgb | Kind::Depth | Kind::Semantic if !self.settings.no_rendering => {
                 let base = self.actors.get(&parent).map_or(*pose, |a| self.pose(a));
                 let bodies: Vec<BodyPose> = self
                     .cars()
@@ -143,8 +143,7 @@ impl Simulation {
     /// An actor as a value of the wire.
     pub fn actor_value(&self, a: &Actor) -> Value {
         let (tags, token) = match &a.body {
-            // 14 is the semantic tag of cars.
-            Body::Car(_) => (vec![14], Vec::new()),
+            Body::Car(_) => (vec![Tag::Car as u8], Vec::new()),
             Body::Sensor(s) => {
                 (Vec::new(), Token { stream: s.stream, port: self.stream_port }.bytes())
             }

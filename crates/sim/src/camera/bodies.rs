@@ -2,6 +2,7 @@
 
 use super::BodyPose;
 use super::car::{self, Part};
+use super::label::Tag;
 use super::mesh::{Kind, Surface, dot, unit};
 use super::raster::Raster;
 use super::view::{View, axes};
@@ -10,17 +11,16 @@ use super::view::{View, axes};
 const FINE_M: f32 = 80.0;
 
 fn surfaces(color: [u8; 3]) -> [Surface; Part::COUNT] {
-    let mut of =
-        [Part::Paint, Part::Glass, Part::Tyre, Part::Tail, Part::Head, Part::Shadow].map(|part| {
-            match part {
-                Part::Paint => Surface::of(Kind::Gloss, color.map(|c| f32::from(c) / 255.0)),
-                Part::Glass => Surface::of(Kind::Gloss, [0.06, 0.07, 0.08]),
-                Part::Tyre => Surface::of(Kind::Plain, [0.07, 0.07, 0.07]),
-                Part::Tail => Surface::of(Kind::Lamp, [0.55, 0.05, 0.05]),
-                Part::Head => Surface::of(Kind::Lamp, [0.75, 0.75, 0.72]),
-                Part::Shadow => Surface::of(Kind::Plain, [0.10, 0.10, 0.11]),
-            }
-        });
+    let mut of = [Part::Paint, Part::Glass, Part::Tyre, Part::Tail, Part::Head, Part::Shadow]
+        .map(|part| match part {
+            Part::Paint => (Kind::Gloss, color.map(|c| f32::from(c) / 255.0)),
+            Part::Glass => (Kind::Gloss, [0.06, 0.07, 0.08]),
+            Part::Tyre => (Kind::Plain, [0.07, 0.07, 0.07]),
+            Part::Tail => (Kind::Lamp, [0.55, 0.05, 0.05]),
+            Part::Head => (Kind::Lamp, [0.75, 0.75, 0.72]),
+            Part::Shadow => (Kind::Plain, [0.10, 0.10, 0.11]),
+        })
+        .map(|(kind, color)| Surface::of(kind, Tag::Car, color));
     of[Part::Paint as usize].p[0] = 0.22;
     of[Part::Glass as usize].p[0] = 0.55;
     of[Part::Tail as usize].alt = [0.95, 0.10, 0.06];
@@ -29,7 +29,7 @@ fn surfaces(color: [u8; 3]) -> [Surface; Part::COUNT] {
     of
 }
 
-/// `first`: number of the first surface in `paint`.
+/// `first`: number of the first surface in `paint`. `shadows`: whether theirs are drawn.
 #[inline(always)]
 pub(crate) fn draw(
     raster: &mut Raster,
@@ -38,6 +38,7 @@ pub(crate) fn draw(
     view: &View,
     bodies: &[BodyPose],
     reach: f32,
+    shadows: bool,
 ) {
     paint.clear();
     paint.reserve(bodies.len() * Part::COUNT);
@@ -56,6 +57,9 @@ pub(crate) fn draw(
             [0, 1, 2].map(|i: usize| axes[0][i] * q[0] + axes[1][i] * q[1] + axes[2][i] * q[2])
         };
         car::faces(b.length_m, b.width_m, b.height_m, away < FINE_M, |(quad, way, part)| {
+            if part == Part::Shadow && !shadows {
+                return;
+            }
             let q = quad.map(|c| {
                 let t = turn(c);
                 [at[0] + t[0], at[1] + t[1], at[2] + t[2]]

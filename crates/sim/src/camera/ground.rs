@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use caril_road::{LaneStrip, LaneType, Mark, MarkColor, MarkKind};
 
+use super::label::Tag;
 use super::look::Look;
 use super::mesh::{Builder, Kind, Lines, Reach, Surface};
 
@@ -303,22 +304,22 @@ fn strip(
     look: &Look,
     out: &mut Builder,
 ) {
-    let (kind, color, lift) = match s.lane_type {
+    let (kind, tag, color, lift) = match s.lane_type {
         LaneType::None_ => return,
         LaneType::Driving | LaneType::Restricted | LaneType::Other => {
-            (Kind::Road, look.asphalt, if s.junction { 0.012 } else { 0.018 })
+            (Kind::Road, Tag::Roads, look.asphalt, if s.junction { 0.012 } else { 0.018 })
         }
-        LaneType::Parking => (Kind::Road, look.parking, 0.010),
-        LaneType::Biking => (Kind::Road, look.biking, 0.010),
+        LaneType::Parking => (Kind::Road, Tag::Roads, look.parking, 0.010),
+        LaneType::Biking => (Kind::Road, Tag::Roads, look.biking, 0.010),
         LaneType::Shoulder | LaneType::Border => {
             if look.paved_shoulder {
-                (Kind::Road, look.shoulder, 0.008)
+                (Kind::Road, Tag::Roads, look.shoulder, 0.008)
             } else {
-                (Kind::Gravel, look.gravel, 0.008)
+                (Kind::Gravel, Tag::Terrain, look.gravel, 0.008)
             }
         }
-        LaneType::Sidewalk | LaneType::Median => (Kind::Walk, look.pavement, 0.004),
-        LaneType::Curb => (Kind::Plain, look.kerb, 0.006),
+        LaneType::Sidewalk | LaneType::Median => (Kind::Walk, Tag::SideWalks, look.pavement, 0.004),
+        LaneType::Curb => (Kind::Plain, Tag::SideWalks, look.kerb, 0.006),
     };
     let raised = kind == Kind::Walk;
     // Heights above the road at the picked samples: pavements lie a kerb higher, but not where
@@ -357,7 +358,7 @@ fn strip(
             continue;
         }
         let (sa, sb) = (s.s_m[a] as f32, s.s_m[b] as f32);
-        let mut surface = Surface { lift, ..Surface::of(kind, color) };
+        let mut surface = Surface { lift, ..Surface::of(kind, tag, color) };
         if kind == Kind::Road || kind == Kind::Gravel {
             let left = s.key.lane > 0;
             if !s.junction {
@@ -382,7 +383,8 @@ fn strip(
         let uwt = [[sa, 0.0, wa], [sb, 0.0, wb], [sb, wb, 0.0], [sa, wa, 0.0]];
         out.quad(corners, uwt, id, [0.0, 0.0, 1.0], Reach::Far);
         if raised && ha + hb > 0.0 {
-            let kerb = out.surface(Surface { lift: 0.018, ..Surface::of(Kind::Plain, look.kerb) });
+            let kerb = Surface::of(Kind::Plain, Tag::SideWalks, look.kerb);
+            let kerb = out.surface(Surface { lift: 0.018, ..kerb });
             // The stone's top, a hand wide, and its face towards the road.
             let inward = |k: usize, h: f64| {
                 let (p, q) = (s.inner[k], s.outer[k]);

@@ -1,5 +1,7 @@
 //! What a scene is made of: surfaces, triangles in chunks, leafy blobs.
 
+use super::label::Tag;
+
 /// How a surface is shaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -52,6 +54,8 @@ impl Lines {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Surface {
     pub kind: Kind,
+    /// What it is part of.
+    pub tag: Tag,
     /// Main colour.
     pub color: [f32; 3],
     /// Second colour (window frames, joints, …).
@@ -68,9 +72,10 @@ pub(crate) struct Surface {
 }
 
 impl Surface {
-    pub(crate) const fn of(kind: Kind, color: [f32; 3]) -> Self {
+    pub(crate) const fn of(kind: Kind, tag: Tag, color: [f32; 3]) -> Self {
         Self {
             kind,
+            tag,
             color,
             alt: color,
             p: [0.0; 8],

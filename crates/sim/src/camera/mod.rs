@@ -3,12 +3,14 @@
 //! A frame is drawn in two passes. The first finds which triangle each pixel sees (depth test,
 //! no shading); the second shades runs of pixels of one triangle with a shader that knows the
 //! pixel's footprint in metres, so that markings and textures are filtered instead of crawling.
+//! Depth and semantic pictures share the first pass and read their numbers off it.
 //! Everything is plain `f32` arithmetic in a fixed order: the same inputs give the same bits.
 
 mod air;
 mod bodies;
 mod car;
 mod ground;
+mod label;
 mod lens;
 mod look;
 mod mesh;
@@ -27,6 +29,7 @@ mod wide;
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
 use multiversion::multiversion;
 
+pub use self::label::{FAR_M, Tag, depth_m};
 pub use self::lens::Lens;
 use self::mesh::{Kind, Reach, Surface, Tri};
 use self::raster::{Raster, ready};
@@ -109,6 +112,40 @@ impl Camera {
         self.deliver(out);
     }
 
+    /// Draws how far away everything is, along the camera's forward axis and in CARLA's encoding
+    /// (see [`depth_m`]), into `out`. Weather does not touch it.
+    pub fn depth(
+        &mut self,
+        scene: &Scene,
+        vehicle_pose: &Pose,
+        bodies: &[BodyPose],
+        out: &mut Image,
+    ) {
+        self.look(scene, vehicle_pose, bodies);
+        label::depth(&mut self.pixels, &self.raster, scene, &self.paint);
+        self.deliver(out);
+    }
+
+    /// Draws what everything is into `out`: the number of its [`Tag`] in red. Weather does not
+    /// touch it.
+    pub fn semantic(
+        &mut self,
+        scene: &Scene,
+        vehicle_pose: &Pose,
+        bodies: &[BodyPose],
+        out: &mut Image,
+    ) {
+        self.look(scene, vehicle_pose, bodies);
+        label::semantic(&mut self.pixels, &self.raster, scene, &self.paint);
+        self.deliver(out);
+    }
+
+    /// The first pass for numbers: no haze swallows anything, and a shadow is not a thing.
+    fn look(&mut self, scene: &Scene, vehicle_pose: &Pose, bodies: &[BodyPose]) {
+        let view = View::new(&self.spec, &self.spec.mount, vehicle_pose);
+        find(self, scene, &view, bodies, f32::INFINITY, false);
+    }
+
     fn deliver(&self, out: &mut Image) {
         out.width = self.spec.width;
         out.height = self.spec.height;
@@ -139,6 +176,38 @@ fn draw(
     bodies: &[BodyPose],
     time_s: f64,
 ) {
+    // What the haze has swallowed need not be drawn.
+    find(camera, scene, view, bodies, 4.5 / weather.fog_1pm, true);
+    let Camera { raster, pixels, paint, .. } = camera;
+    let sky = Sky::new(weather, scene.look.sky_tint);
+    let shader = Shader::new(view, &scene.noise, &scene.look, weather, &sky);
+    let drift = (time_s * 0.25) as f32;
+    for (y, line) in pixels.chunks_exact_mut(raster.width).enumerate() {
+        for (id, span) in raster.runs(y) {
+            let at = [span.start, y];
+            let run = &mut line[span];
+            if id == 0 {
+                sky.span(view, &scene.noise, drift, at, run);
+            } else if let Some(d) = raster.drawn.get(id as usize - 1)
+                && let Some(s) = surface(scene, paint, d.surface)
+            {
+                shader.run(d, s, at, run);
+            }
+        }
+    }
+    air::draw(pixels, raster, view, weather, &sky, time_s);
+}
+
+/// The first pass: what each pixel sees of what is within `reach` metres.
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2"))]
+fn find(
+    camera: &mut Camera,
+    scene: &Scene,
+    view: &View,
+    bodies: &[BodyPose],
+    reach: f32,
+    shadows: bool,
+) {
     let Camera { raster, corners, pixels, paint, .. } = camera;
     let [width, height] = view.size;
     raster.clear(width, height);
@@ -148,37 +217,9 @@ fn draw(
     corners.reserve(scene.chunks.iter().map(|c| c.verts.len()).max().unwrap_or(0));
     paint.clear();
     paint.reserve(bodies.len().max(64));
-    // What the haze has swallowed need not be drawn.
-    let reach = 4.5 / weather.fog_1pm;
     chunks(raster, corners, scene, view, reach);
     land(raster, scene, view, reach);
-    bodies::draw(raster, paint, scene.surfaces.len(), view, bodies, reach);
-    let sky = Sky::new(weather, scene.look.sky_tint);
-    let shader = Shader::new(view, &scene.noise, &scene.look, weather, &sky);
-    let drift = (time_s * 0.25) as f32;
-    for y in 0..height {
-        let row = y * width;
-        let ids = &raster.id[row..row + width];
-        let line = &mut pixels[row..row + width];
-        let mut x = 0;
-        while x < width {
-            let id = ids[x];
-            let mut end = x + 1;
-            while end < width && ids[end] == id {
-                end += 1;
-            }
-            let run = &mut line[x..end];
-            if id == 0 {
-                sky.span(view, &scene.noise, drift, [x, y], run);
-            } else if let Some(d) = raster.drawn.get(id as usize - 1)
-                && let Some(s) = surface(scene, paint, d.surface)
-            {
-                shader.run(d, s, [x, y], run);
-            }
-            x = end;
-        }
-    }
-    air::draw(pixels, raster, view, weather, &sky, time_s);
+    bodies::draw(raster, paint, scene.surfaces.len(), view, bodies, reach, shadows);
 }
 
 #[inline(always)]

@@ -1,5 +1,7 @@
 //! Which triangle does each pixel see? Depth-tested scan conversion without shading.
 
+use core::ops::Range;
+
 use super::mesh::{Attr, Blob, dot};
 use super::noise::Noise;
 use super::view::View;
@@ -35,7 +37,34 @@ pub(crate) struct Raster {
     pub drawn: Vec<Drawn>,
 }
 
+/// Runs of pixels of one row that see the same: its number, and their columns.
+pub(crate) struct Runs<'a> {
+    ids: &'a [u32],
+    x: usize,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (u32, Range<usize>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.x;
+        let id = *self.ids.get(from)?;
+        self.x += 1;
+        while self.x < self.ids.len() && self.ids[self.x] == id {
+            self.x += 1;
+        }
+        Some((id, from..self.x))
+    }
+}
+
 impl Raster {
+    /// The runs of a row.
+    #[inline(always)]
+    pub(crate) fn runs(&self, y: usize) -> Runs<'_> {
+        Runs { ids: &self.id[y * self.width..(y + 1) * self.width], x: 0 }
+    }
+
     pub(crate) fn clear(&mut self, width: usize, height: usize) {
         self.width = width;
         self.height = height;

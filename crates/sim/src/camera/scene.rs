@@ -3,6 +3,7 @@
 use caril_road::{LaneStrip, RoadMap};
 
 use super::ground::{self, Cover};
+use super::label::Tag;
 use super::look::Look;
 use super::mesh::{Builder, Chunk, Kind, Reach, Surface};
 use super::noise::Noise;
@@ -53,7 +54,7 @@ impl Scene {
         let mut cover = Cover::new(strips, MARGIN_M);
         let terrain = Terrain::new(&cover, &look, &noise);
         let mut out = Builder::default();
-        let land = out.surface(Surface::of(Kind::Terrain, look.grass));
+        let land = out.surface(Surface::of(Kind::Terrain, Tag::Terrain, look.grass));
         ground::build(strips, &cover, &look, &mut out);
         let obstacles =
             scenery::build(strips, &mut cover, &terrain, &look, appearance_seed, &mut out);
@@ -104,7 +105,8 @@ fn horizon(terrain: &Terrain, look: &Look, noise: &Noise, land: u32, out: &mut B
     }
     for (ring, haze) in [(0usize, 0.72f32), (1, 0.55)] {
         let r = far + 500.0 - 250.0 * ring as f64;
-        let mut s = Surface::of(Kind::Hills, [look.grass[0] * 0.7, look.grass[1] * 0.75, 0.16]);
+        let color = [look.grass[0] * 0.7, look.grass[1] * 0.75, 0.16];
+        let mut s = Surface::of(Kind::Hills, Tag::Terrain, color);
         s.p[0] = haze;
         let id = out.surface(s);
         let tall = |k: usize| {

@@ -6,6 +6,7 @@ use caril_core::CounterRng;
 use caril_road::{LaneStrip, LaneType};
 
 use super::ground::{Cover, KERB_M};
+use super::label::Tag;
 use super::look::Look;
 use super::mesh::{Blob, Builder, Kind, Reach, Surface};
 use super::scene::Obstacle;
@@ -203,8 +204,8 @@ impl Site<'_> {
     }
 
     fn lamp(&mut self, at: [f64; 2], yaw: f64, z: f64, side: f64) {
-        let steel = self.out.surface(Surface::of(Kind::Plain, [0.33, 0.34, 0.35]));
-        let mut shade = Surface::of(Kind::Lamp, [0.55, 0.55, 0.52]);
+        let steel = self.out.surface(Surface::of(Kind::Plain, Tag::Pole, [0.33, 0.34, 0.35]));
+        let mut shade = Surface::of(Kind::Lamp, Tag::Pole, [0.55, 0.55, 0.52]);
         shade.alt = [1.0, 0.86, 0.60];
         let shade = self.out.surface(shade);
         let top = z + 5.8;
@@ -222,8 +223,8 @@ impl Site<'_> {
     }
 
     fn post(&mut self, at: [f64; 2], yaw: f64, z: f64, side: f64) {
-        let white = self.out.surface(Surface::of(Kind::Plain, [0.85, 0.85, 0.83]));
-        let band = self.out.surface(Surface::of(Kind::Plain, [0.75, 0.20, 0.12]));
+        let white = self.out.surface(Surface::of(Kind::Plain, Tag::Pole, [0.85, 0.85, 0.83]));
+        let band = self.out.surface(Surface::of(Kind::Plain, Tag::Pole, [0.75, 0.20, 0.12]));
         let mut b = Upright { at, yaw, half: [side; 2], z: [z - 0.5, z + 0.95] };
         self.plain_box(&b, white, Reach::Near);
         self.hit(&b);
@@ -288,7 +289,7 @@ impl Site<'_> {
         for (u, v) in [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0f64)] {
             let length = 2.0 * if u == 0.0 { half[0] } else { half[1] };
             let panes = libm::floor(length / pitch).max(1.0);
-            let mut s = Surface::of(Kind::Wall, color);
+            let mut s = Surface::of(Kind::Wall, Tag::Building, color);
             s.alt = frame;
             let pu = (length / panes) as f32;
             s.p = [pu, floor_m as f32, wide, high, seed, length as f32, tall as f32, shop];
@@ -308,7 +309,7 @@ impl Site<'_> {
     fn roof(&mut self, b: &Upright, floors: usize, wall: [f32; 3]) {
         let roofs = self.look.roof;
         let color = self.pick(&roofs, [0.3; 3]);
-        let tiles = self.out.surface(Surface::of(Kind::Plain, color));
+        let tiles = self.out.surface(Surface::of(Kind::Plain, Tag::Building, color));
         let eaves = b.z[1];
         if floors > 3 || self.chance(0.25) {
             let rim =
@@ -329,7 +330,8 @@ impl Site<'_> {
             ];
             self.out.quad(q, [[0.0; 3]; 4], tiles, UP, Reach::Far);
         }
-        let gable = self.out.surface(Surface::of(Kind::Plain, wall.map(|c| c * 0.95)));
+        let gable =
+            self.out.surface(Surface::of(Kind::Plain, Tag::Building, wall.map(|c| c * 0.95)));
         for u in [-1.0, 1.0] {
             let tip = b.point(u, 0.0, top);
             let q = [b.point(u, -1.0, eaves), b.point(u, 1.0, eaves), tip, tip];
@@ -364,7 +366,7 @@ impl Site<'_> {
     fn leaves(&mut self) -> u32 {
         let palette = self.look.leaf;
         let color = self.pick(&palette, [0.2, 0.28, 0.09]);
-        self.out.surface(Surface::of(Kind::Leaf, color))
+        self.out.surface(Surface::of(Kind::Leaf, Tag::Vegetation, color))
     }
 
     fn blob(&mut self, at: [f64; 3], radius: [f64; 2], cone: f32, surface: u32) {
@@ -383,7 +385,7 @@ impl Site<'_> {
     fn tree(&mut self, at: [f64; 2], yaw: f64) {
         let surface = self.leaves();
         let z = self.terrain.height(at[0], at[1]);
-        let bark = self.out.surface(Surface::of(Kind::Plain, [0.27, 0.21, 0.16]));
+        let bark = self.out.surface(Surface::of(Kind::Plain, Tag::Vegetation, [0.27, 0.21, 0.16]));
         self.cover.take(at, yaw, [1.0; 2]);
         let thick = self.rng.range(0.12, 0.24);
         let trunk = |top: f64| Upright { at, yaw, half: [thick; 2], z: [z - 0.4, z + top] };

@@ -228,3 +228,151 @@ fn far_dashes_do_not_crawl() {
     assert!(mean > 40.0, "the line is seen: {mean}");
     assert!(jump < 0.15 * mean, "it does not flicker: {jump} of {mean}");
 }
+
+/// A camera and what it draws of numbers: depth, tags.
+fn numbers(spec: CameraSpec, bodies: &[BodyPose]) -> (Image, Image) {
+    let (mut depth, mut tags) = (Image::for_camera(&spec), Image::for_camera(&spec));
+    let mut camera = Camera::new(spec);
+    camera.depth(scene(), &here(), bodies, &mut depth);
+    camera.semantic(scene(), &here(), bodies, &mut tags);
+    assert!(depth.is_consistent() && tags.is_consistent());
+    (depth, tags)
+}
+
+fn metres(depth: &Image, x: usize, y: usize) -> f32 {
+    depth_m(rgb(depth, x, y).map(|v| v as u8))
+}
+
+fn tag(tags: &Image, x: usize, y: usize) -> Tag {
+    let [number, green, blue] = rgb(tags, x, y).map(|v| v as u8);
+    assert_eq!((green, blue), (0, 0));
+    Tag::ALL.into_iter().find(|t| *t as u8 == number).unwrap()
+}
+
+#[test]
+fn depth_is_the_distance_along_the_camera_s_axis() {
+    let spec = CameraSpec::PAPER;
+    let (depth, tags) = numbers(spec, &[]);
+    for row in 240..448 {
+        // A flat road, 2.4 m below: the same all along a row.
+        let want = 2.4 * spec.focal_px() / (row as f32 + 0.5 - 224.0);
+        for column in [200, 224, 232] {
+            let got = metres(&depth, column, row);
+            assert!((got / want - 1.0).abs() < 1e-3, "{column} {row}: {got}, not {want}");
+        }
+    }
+    assert_eq!(tag(&tags, 224, 447), Tag::Roads);
+    assert_eq!(depth_m([255; 3]), FAR_M);
+    assert!(depth.data.iter().skip(3).step_by(4).all(|alpha| *alpha == 255));
+    assert!(tags.data.iter().skip(3).step_by(4).all(|alpha| *alpha == 255));
+}
+
+#[test]
+fn tags_are_where_the_pinhole_puts_the_things() {
+    let spec = CameraSpec::PAPER;
+    let (_, tags) = numbers(spec, &[]);
+    let focal = f64::from(spec.focal_px());
+    for row in 280..330 {
+        let at = |right: f64| {
+            let ahead = 2.4 * focal / (row as f64 + 0.5 - 224.0);
+            tag(&tags, (224.0 + right / ahead * focal) as usize, row)
+        };
+        assert_eq!(at(0.0), Tag::Roads);
+        assert_eq!(at(1.1), Tag::Roads);
+        // The kerb hides the outer half of the edge line.
+        assert_eq!((at(1.67), at(-1.75)), (Tag::RoadLine, Tag::RoadLine));
+        assert_eq!(at(-3.5), Tag::Roads, "the other lane");
+        // Kerb, then slabs; a kerb higher than the road, so seen a little farther out.
+        assert_eq!((at(2.15), at(3.0)), (Tag::SideWalks, Tag::SideWalks));
+    }
+    let mut seen: Vec<Tag> = Vec::new();
+    for y in 0..448 {
+        seen.extend((0..448).map(|x| tag(&tags, x, y)));
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    let all: Vec<Tag> = Tag::ALL.into_iter().filter(|t| *t != Tag::Car).collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn dashes_have_gaps() {
+    let scene = Scene::build(&map("broken"), 3);
+    let spec = CameraSpec::PAPER;
+    let (mut camera, mut tags) = (Camera::new(spec), Image::for_camera(&spec));
+    camera.semantic(&scene, &here(), &[], &mut tags);
+    let focal = f64::from(spec.focal_px());
+    let [on, period] = scene.look.dash_m.map(f64::from);
+    for row in 270..340 {
+        let ahead = 2.4 * focal / (row as f64 + 0.5 - 224.0);
+        let along = (101.5 + ahead).rem_euclid(period);
+        // Not at the very ends of a dash.
+        if (along - on).abs() < 0.05 || along < 0.05 || along > period - 0.05 {
+            continue;
+        }
+        let want = if along < on { Tag::RoadLine } else { Tag::Roads };
+        assert_eq!(tag(&tags, (224.0 - 1.75 / ahead * focal) as usize, row), want, "{along}");
+    }
+}
+
+#[test]
+fn all_cameras_agree_on_what_is_sky() {
+    let spec = small();
+    let (depth, tags) = numbers(spec, &[]);
+    let mut camera = Camera::new(spec);
+    let clear = Weather::preset("ClearNoon").unwrap();
+    camera.render(scene(), &clear, &here(), &[], 0.0, &mut Image::for_camera(&spec));
+    let mut sky = 0;
+    for (k, id) in camera.raster.id.iter().enumerate() {
+        let (x, y) = (k % 160, k / 160);
+        assert_eq!(tag(&tags, x, y) == Tag::Sky, *id == 0);
+        if *id == 0 {
+            sky += 1;
+            assert_eq!(metres(&depth, x, y), FAR_M);
+        }
+    }
+    assert!((1000..12_000).contains(&sky), "{sky}");
+    // The next picture of the same camera does not depend on the one before.
+    let mut again = Image::for_camera(&spec);
+    camera.depth(scene(), &here(), &[], &mut again);
+    assert_eq!(again, depth);
+}
+
+#[test]
+fn a_car_is_a_car_and_its_shadow_is_road() {
+    let other = BodyPose::car(Pose { x_m: 115.0, ..here() }, [200, 30, 30]);
+    let (depth, tags) = numbers(CameraSpec::PAPER, &[other]);
+    let (plain, _) = numbers(CameraSpec::PAPER, &[]);
+    // Its rear, 0.6 m above the road.
+    let away = 115.0 - 0.5 * LENGTH_M as f32 - 101.5;
+    let row = (224.0 + 1.8 / away * CameraSpec::PAPER.focal_px()) as usize;
+    assert_eq!(tag(&tags, 224, row), Tag::Car);
+    let got = metres(&depth, 224, row);
+    assert!((got / away - 1.0).abs() < 0.02, "{got}, not {away}");
+    let mut changed = 0;
+    for y in 0..448 {
+        for x in 0..448 {
+            if tag(&tags, x, y) == Tag::Car {
+                changed += 1;
+            } else {
+                assert_eq!(metres(&depth, x, y), metres(&plain, x, y), "{x} {y}");
+            }
+        }
+    }
+    assert!(changed > 300, "{changed}");
+}
+
+#[test]
+fn numbers_are_drawn_in_any_size_and_order() {
+    for (width, height) in [(1, 1), (1, 33), (37, 1), (101, 53)] {
+        let bgra = CameraSpec { width, height, ..small() };
+        let (depth, tags) = numbers(bgra, &[]);
+        assert_eq!((depth.clone(), tags.clone()), numbers(bgra, &[]));
+        let other = numbers(CameraSpec { order: PixelOrder::Rgb, ..bgra }, &[]);
+        for x in 0..width as usize {
+            let y = height as usize - 1;
+            assert_eq!(rgb(&depth, x, y), rgb(&other.0, x, y));
+            assert_eq!(rgb(&tags, x, y), rgb(&other.1, x, y));
+        }
+    }
+}
