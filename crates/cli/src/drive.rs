@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use caril_core::{Config, FrameId, Image, Pacing, Policy, StepRecord, World};
 use caril_link::{ConnectOptions, Keyring, PlantSocket, RemoteWorld, ServeOptions, stays_here};
-use caril_record::{Recorder, RecorderStats, Recording, RecordingHeader, Rotation};
+use caril_record::{RecorderStats, Recording, RecordingHeader, Rotation};
 use caril_runtime::{DriveOptions, DriveStats, DriveSummary, StopFlag, Thinned};
 use caril_sim::SimConfig;
 use clap::{Args, ValueEnum};
