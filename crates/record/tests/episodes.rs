@@ -27,6 +27,7 @@ fn walk(recording: &Recording) -> (Vec<Episode>, Vec<String>) {
                 found.push(episode);
             }
             Event::Step(step, _) => order.push(step.frame_id.0.to_string()),
+            Event::Dropped(0) => {}
             other => panic!("{other:?}"),
         }
     }
