@@ -249,17 +249,18 @@ fn a_stalled_disk_drops_and_never_blocks() {
 
 #[test]
 fn whoever_waits_for_a_stalled_disk_may_give_up() {
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let sink = Stalled { gate: Arc::clone(&gate), free_writes: 30_000 };
+    let gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let sink = Stalled { gate: Arc::clone(&gate), free_writes: 0 };
     let config = RecordConfig { image_queue: 2, ..RecordConfig::default() };
     let mut recorder = Recorder::start_with(sink, &header(), &config).unwrap();
+    *gate.0.lock().unwrap() = false;
     let image = image(1, PixelOrder::Bgra);
     let asked = std::cell::Cell::new(0);
     let give_up = |_| {
         asked.set(asked.get() + 1);
         asked.get() > 20
     };
-    // There are two buffers; the gate is never opened before all is over.
+    // There are two buffers; the gate is not opened again before all is over.
     let mut pushed = 0;
     while recorder.push_waiting(&random_step(pushed), Some(&image), &give_up) {
         pushed += 1;
