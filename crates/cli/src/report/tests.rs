@@ -142,8 +142,8 @@ fn of_a_long_drive_the_totals_are_those_of_all_steps() {
     assert!(page.contains("<b>40000</b> steps") && page.contains("from <b>100</b> of them"));
     assert!(page.contains("fault: image black (3 steps)") && !page.contains("no fault occurred"));
     assert!(!page.contains("frame gap"), "it did not occur");
-    assert!(page.contains("changed 25 % of the steps"));
-    assert!(page.contains("25 % of all steps ran degraded"));
+    assert!(page.contains("changed 25.0 % of the steps"));
+    assert!(page.contains("25.0 % of all steps ran degraded"));
 }
 
 #[test]
