@@ -112,7 +112,7 @@ fn a_second_drive_goes_on_after_the_parts_of_the_first_and_overwrites_none() {
     // Number 7 is gone, its mark is not: it must not come to mark another part.
     std::fs::write(folder.path().join("drive-0007.mcap.keep"), "").expect("mark");
     std::fs::write(folder.path().join("other-0099.mcap"), "").expect("file");
-    let mut drive = |seed: u64, faults: FaultSet| {
+    let drive = |seed: u64, faults: FaultSet| {
         let first = rotation.next_part();
         let header = RecordingHeader { seed, ..header(camera) };
         let config = RecordConfig::default();
