@@ -67,7 +67,7 @@ impl Pipe {
     }
 
     /// Whether everything has reached the file. Its writer must have ended.
-    pub fn is_emptied(self) -> bool {
+    pub fn emptied(self) -> bool {
         self.speed_up();
         let start = Instant::now();
         while !self.thread.is_finished() && start.elapsed() < Duration::from_secs(5) {
@@ -138,7 +138,7 @@ mod tests {
         assert!(!writer.is_finished(), "whoever writes waits");
         pipe.speed_up();
         writer.join().unwrap();
-        assert!(pipe.is_emptied());
+        assert!(pipe.emptied());
         assert_eq!(std::fs::read(into).unwrap(), vec![7; 1 << 20]);
     }
 }

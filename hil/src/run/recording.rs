@@ -80,7 +80,7 @@ impl Recording {
     ) -> Option<(usize, Vec<String>)> {
         let (index, kind) = self.broken?;
         let mut notes = Vec::new();
-        if self.pipe.is_some_and(|pipe| !pipe.is_emptied()) {
+        if self.pipe.is_some_and(|pipe| !pipe.emptied()) {
             notes.push("✗ what was written has not reached the disk".to_owned());
         }
         let said = controller.said();
