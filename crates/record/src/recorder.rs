@@ -324,7 +324,7 @@ impl Recorder {
         self.end()
     }
 
-    /// The same until `give_up` says so and the disk then stands still for [`STILL`]: the thread is
+    /// The same until `give_up` says so and the disk then stands still for a second: the thread is
     /// left to the disk that holds it, and the file reads as one that was cut off.
     pub fn finish_unless(mut self, give_up: &dyn Fn() -> bool) -> RecorderStats {
         self.shared.closing.store(true, Ordering::Release);
