@@ -78,7 +78,7 @@ fn depth_pixel(z_m: f32) -> u32 {
     u32::from_le_bytes([b, g, r, 255])
 }
 
-/// Metres of the red, green and blue of a depth picture, [0, [`FAR_M`]].
+/// Metres of the red, green and blue of a depth picture: 0 to [`FAR_M`].
 pub fn depth_m([r, g, b]: [u8; 3]) -> f32 {
     u32::from_le_bytes([r, g, b, 0]) as f32 * (FAR_M / FULL)
 }
