@@ -310,6 +310,48 @@ fn the_car_stands_after_its_controller_left() {
     }
 }
 
+/// A world whose every frame takes as long.
+struct Slow(Scripted, Duration);
+
+impl World for Slow {
+    fn info(&self) -> &caril_core::PlantInfo {
+        self.0.info()
+    }
+
+    fn observe(&mut self, frame: &mut Frame, timeout_ns: u64) -> caril_core::Observation {
+        std::thread::sleep(self.1);
+        self.0.observe(frame, timeout_ns)
+    }
+
+    fn actuate(&mut self, command: &Command) -> Result<(), Fault> {
+        self.0.actuate(command)
+    }
+}
+
+#[test]
+fn a_plant_that_is_slower_than_its_rate_still_listens() {
+    let options = ServeOptions { pacing: Pacing::Free, rate_hz: 200.0, ..Default::default() };
+    let mut socket = PlantSocket::bind(TCP, options).unwrap();
+    let endpoint = socket.endpoint().to_owned();
+    let mut world = Slow(Scripted::new(u64::MAX, camera(8)), Duration::from_millis(20));
+    let ticks = world.0.ticks.clone();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| socket.serve(&mut world, &stop));
+        for _ in 0..2 {
+            let mut controller = connect(&endpoint);
+            let mut frame = Frame::for_camera(&controller.info().camera);
+            until("the car drives", || {
+                assert_eq!(controller.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
+                controller.actuate(&gas(&frame)).unwrap();
+                frame.ego.speed_mps > 1.0
+            });
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert!(ticks.load(Ordering::SeqCst) > 4);
+}
+
 #[test]
 fn whoever_is_quickly_there_after_another_takes_over_a_car_that_stands() {
     let options = ServeOptions { pacing: Pacing::Free, rate_hz: 10.0, ..Default::default() };

@@ -206,6 +206,25 @@ fn observe(world: &mut RemoteWorld, frame: &mut Frame) -> (Observed, Vec<Fault>,
 }
 
 #[test]
+fn an_old_frame_right_behind_a_newer_one_is_not_the_newest() {
+    let (endpoint, plant) =
+        fake_plant(welcome(), vec![frame_message(5, 7, 8), frame_message(5, 6, 8)]);
+    let mut world = connect(&endpoint);
+    let mut frame = Frame::for_camera(&camera(8));
+    let start = Instant::now();
+    let mut seen = world.observe(&mut frame, 0);
+    let _plant = plant.join().unwrap();
+    // Both lie there by then, unless the first look was as late.
+    std::thread::sleep(Duration::from_millis(300));
+    while seen.observed != Observed::Fresh {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        seen = world.observe(&mut frame, SECOND_NS);
+    }
+    assert_eq!((frame.id.0, seen.faults.iter().collect()), (7, vec![Fault::FrameOutOfOrder]));
+    assert_eq!(world.stats().repeated, 1);
+}
+
+#[test]
 fn what_is_wrong_with_frames_becomes_faults() {
     for (message, fault) in [
         (b"garbage".to_vec(), Fault::MessageMalformed),

@@ -50,6 +50,9 @@ impl Recording {
                 format!("the disk takes {} KiB a second", bytes_per_s / 1024)
             }
             (None, Kind::DiskFull) => {
+                if !self.file.exists() {
+                    return Err("the controller does not record yet".to_owned());
+                }
                 let bytes = disk::fill(pid, &self.file)?;
                 format!("the disk is full after {} KiB of recording", bytes / 1024)
             }
@@ -84,15 +87,22 @@ impl Recording {
             notes.push("✗ what was written has not reached the disk".to_owned());
         }
         let said = controller.said();
+        let summary = controller.summary().unwrap_or_default();
+        let none = |key: &str| summary[key].as_u64() == Some(0);
         if code < 0 {
             notes
                 .push("the controller was killed before it could tell of its recording".to_owned());
+        } else if kind == Kind::DiskSlow
+            && none("recorder_dropped_steps")
+            && none("recorder_dropped_images")
+        {
+            notes.push("it wrote so little that all of it found room".to_owned());
         } else {
             match said.lines().find(|l| l.contains("the recording is not whole")) {
                 Some(line) => notes.push(line.to_owned()),
                 None => notes.push("✗ it did not say that its recording is not whole".to_owned()),
             }
-            let lost_plant = controller.summary().is_some_and(|s| s["end"].is_null());
+            let lost_plant = summary["end"].is_null();
             let fits = code == DEGRADED || (lost_plant && code == FAILED);
             notes.push(format!("{}exit code {code}", if fits { "" } else { "✗ " }));
         }

@@ -189,7 +189,7 @@ impl RemoteWorld {
 
     /// Empties the queue; the newest frame stays in `self.newest`.
     fn drain(&mut self, frame: &mut Frame, faults: &mut FaultSet) -> Option<Observed> {
-        let mut fresh = false;
+        let mut newest = None;
         for _ in 0..DRAIN_MAX {
             let incoming = &mut self.incoming.message;
             if self.socket.recv(incoming, zmq::DONTWAIT).is_err() {
@@ -204,8 +204,14 @@ impl RemoteWorld {
             }
             match codec::decode(self.incoming.open(&mut self.channel)) {
                 Ok((header, message)) if header.session == self.session => match message {
-                    Message::Frame(_) => {
-                        fresh = true;
+                    // An old one right behind a newer one is not the newest: the plant waits for
+                    // the newer one's answer.
+                    Message::Frame(view) if newest.is_some_and(|id| view.id < id) => {
+                        self.stats.repeated += 1;
+                        faults.insert(Fault::FrameOutOfOrder);
+                    }
+                    Message::Frame(view) => {
+                        newest = Some(view.id);
                         std::mem::swap(&mut self.newest, &mut self.incoming);
                     }
                     Message::End(reason, truth) => {
@@ -229,7 +235,7 @@ impl RemoteWorld {
                 }
             }
         }
-        fresh.then_some(Observed::Fresh)
+        newest.map(|_| Observed::Fresh)
     }
 
     /// Copies the newest frame out; how many ids were skipped before it.
