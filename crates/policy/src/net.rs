@@ -4,6 +4,8 @@ mod efficientnet;
 mod pilotnet;
 mod resnet;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 use caril_core::{Architecture, BRANCHES, CounterRng, InputSpec};
@@ -44,10 +46,19 @@ pub enum Net {
     ResNet50(ResNet50),
 }
 
+/// Whoever holds this draws alone. Burn's random numbers come from one generator of the whole
+/// process: a network that is made in another thread between `seed` and a dropout's draw would
+/// change the draw, and training would not repeat to the bit.
+pub fn generator() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Net {
     /// A network with He-initialised weights that depend on nothing but `seed` (Burn's own
     /// initialisation draws from a generator that all threads share).
     pub fn new(architecture: Architecture, input: &InputSpec, seed: u64, device: &Device) -> Self {
+        let _drawing = generator();
         let net = match architecture {
             Architecture::PilotNet => {
                 let (width, height) = (input.width as usize, input.height as usize);

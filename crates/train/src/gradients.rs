@@ -64,7 +64,8 @@ impl Gradients {
         let batch: usize = chunks.iter().map(Batch::len).sum();
         if !matches!(self.net, Net::PilotNet(_)) {
             let Some(batch) = chunks.first() else { return (f32::NAN, Vec::new()) };
-            // Dropout draws from the device's own generator.
+            // Dropout draws from the process's generator.
+            let _drawing = caril_policy::net::generator();
             Device::flex().seed(self.seed.wrapping_add(step));
             return autodiff_gradient(&self.net, values, batch, loss, self.freeze);
         }
