@@ -167,7 +167,10 @@ impl Camera {
     }
 }
 
-#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2"))]
+#[multiversion(targets(
+    "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
+    "x86_64+avx+avx2+bmi1+bmi2"
+))]
 fn draw(
     camera: &mut Camera,
     scene: &Scene,
@@ -199,7 +202,10 @@ fn draw(
 }
 
 /// The first pass: what each pixel sees of what is within `reach` metres.
-#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2"))]
+#[multiversion(targets(
+    "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
+    "x86_64+avx+avx2+bmi1+bmi2"
+))]
 fn find(
     camera: &mut Camera,
     scene: &Scene,
