@@ -171,8 +171,11 @@ pub(crate) fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
+#[inline(always)]
 pub(crate) fn unit(a: [f32; 3]) -> [f32; 3] {
-    let len = libm::sqrtf(dot(a, a)).max(1e-12);
+    // Not libm's, whose bits are the same: it is inline assembly of the old encoding, which costs
+    // hundreds of cycles amid AVX.
+    let len = dot(a, a).sqrt().max(1e-12);
     [a[0] / len, a[1] / len, a[2] / len]
 }
 
@@ -271,7 +274,7 @@ impl Builder {
             c.blobs.iter().for_each(|b| grow(b.center, b.radius[0].max(b.radius[1])));
             c.center = [0, 1, 2].map(|i: usize| 0.5 * (lo[i] + hi[i]));
             let half = sub(hi, c.center);
-            c.radius = libm::sqrtf(dot(half, half));
+            c.radius = dot(half, half).sqrt();
             c.verts.shrink_to_fit();
             c.tris.shrink_to_fit();
             c.blobs.shrink_to_fit();

@@ -32,7 +32,7 @@ use multiversion::multiversion;
 pub use self::label::{FAR_M, Tag, depth_m};
 pub use self::lens::Lens;
 use self::mesh::{Kind, Reach, Surface, Tri};
-use self::raster::{Raster, ready};
+use self::raster::{NEAR_M, Raster, ready};
 pub use self::scene::{Obstacle, Scene};
 use self::shade::Shader;
 use self::sky::Sky;
@@ -306,7 +306,7 @@ fn land(raster: &mut Raster, scene: &Scene, view: &View, reach: f32) {
     let tiles = t.nodes.map(|n| (n - 1) / CHUNK_NODES);
     let middle = 0.5 * (t.range[0] + t.range[1]);
     let half = 0.5 * (t.range[1] - t.range[0]);
-    let radius = libm::sqrtf((side * side * 0.5) as f32 + half * half);
+    let radius = ((side * side * 0.5) as f32 + half * half).sqrt();
     for ty in 0..tiles[1] {
         for tx in 0..tiles[0] {
             let corner = [t.origin[0] + tx as f64 * side, t.origin[1] + ty as f64 * side, 0.0];
@@ -342,24 +342,40 @@ fn tile(
         let z = heights[first + j * stride + i];
         [at[0] + i as f32 * step, at[1] + j as f32 * step, at[2] + z]
     };
+    // A node as the camera sees it, and a bit for every side of the picture that it is beyond.
+    let (hx, hy) = (view.center[0] / view.focal, view.center[1] / view.focal);
+    let row = |j: usize| -> [([f32; 3], u32); CHUNK_NODES + 1] {
+        core::array::from_fn(|i| {
+            let p = view.camera(node(i.min(cells), j));
+            let out = [
+                p[2] < NEAR_M,
+                p[0] > hx * p[2],
+                -p[0] > hx * p[2],
+                p[1] > hy * p[2],
+                -p[1] > hy * p[2],
+            ];
+            (p, out.iter().fold(0, |m, o| m << 1 | u32::from(*o)))
+        })
+    };
+    let mut above = row(0);
     for j in 0..cells {
-        let mut left = [node(0, j), node(0, j + 1)];
-        let mut seen = left.map(|p| view.camera(p));
+        let below = row(j + 1);
         for i in 0..cells {
-            let right = [node(i + 1, j), node(i + 1, j + 1)];
-            let next = right.map(|p| view.camera(p));
-            let slope_x = right[0][2] - left[0][2];
-            let slope_y = left[1][2] - left[0][2];
-            let n = mesh::unit([-slope_x, -slope_y, step]);
-            for p in [[seen[0], next[0], next[1]], [seen[0], next[1], seen[1]]] {
+            let [a, b, c, d] = [above[i], above[i + 1], below[i + 1], below[i]];
+            if a.1 & b.1 & c.1 & d.1 != 0 {
+                continue;
+            }
+            for p in [[a.0, b.0, c.0], [a.0, c.0, d.0]] {
                 if let Some(k) = raster.triangle(view, p, 0.0) {
+                    let z = node(i, j)[2];
+                    let slope_x = node(i + 1, j)[2] - z;
+                    let slope_y = node(i, j + 1)[2] - z;
                     let d = &mut raster.drawn[k];
-                    d.normal = n;
+                    d.normal = mesh::unit([-slope_x, -slope_y, step]);
                     d.surface = scene.land;
                 }
             }
-            left = right;
-            seen = next;
         }
+        above = below;
     }
 }

@@ -11,7 +11,7 @@ use super::view::View;
 const DRAWN: usize = 1 << 15;
 
 /// Nothing nearer than this is drawn, metres.
-const NEAR_M: f32 = 0.2;
+pub(crate) const NEAR_M: f32 = 0.2;
 
 /// A triangle (or blob) of this frame, ready for shading. Attributes are `value at the eye +
 /// z · (a + b·column + c·row)`.

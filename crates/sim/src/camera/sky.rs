@@ -49,17 +49,24 @@ impl Sky {
     /// Brightness around the sun for a cosine to it.
     #[inline(always)]
     pub(crate) fn glow(&self, cos: F) -> F {
-        let c = cos.at_least(0.0);
+        // What is too small to be seen is nothing: powers of it would be subnormal numbers, which
+        // cost a hundred times as much.
+        let seen = |v: F, least: f32| v.less(least, F::splat(0.0), v);
+        let c = seen(cos.at_least(0.0), 1e-4);
         let c2 = c * c;
         let c4 = c2 * c2;
         let c8 = c4 * c4;
-        let c32 = c8 * c8 * c8 * c8;
+        let c32 = seen(c8, 1e-9);
+        let c32 = c32 * c32 * c32 * c32;
         let c256 = {
-            let a = c32 * c32;
+            let c = seen(c32, 1e-4);
+            let a = c * c;
             let b = a * a;
             b * b
         };
-        self.disc * (0.10 * c8 + 0.25 * c32 + 0.5 * c256 + 2.0 * c256 * c256 * c256 * c256)
+        let c1280 = seen(c256, 1e-7);
+        let c1280 = c1280 * c1280 * c1280 * c1280 * c1280;
+        self.disc * (0.10 * c8 + 0.25 * c32 + 0.5 * c256 + 2.0 * c1280)
     }
 
     /// The sky along rays (not normalised).
@@ -120,9 +127,15 @@ impl Sky {
                     pair(knot[2], k).to(pair(knot[2], k + 1), share),
                 ];
                 let c = wide::pack(c);
-                let (from, to) = (x.max(x0), (x + LANES).min(end));
-                if from < to {
-                    out[from - x0..to - x0].copy_from_slice(&c[from - x..to - x]);
+                let whole = x.checked_sub(x0).and_then(|k| out.get_mut(k..k + LANES));
+                match whole.and_then(|o| <&mut [u32; LANES]>::try_from(o).ok()) {
+                    Some(o) => *o = c,
+                    None => {
+                        let (from, to) = (x.max(x0), (x + LANES).min(end));
+                        if from < to {
+                            out[from - x0..to - x0].copy_from_slice(&c[from - x..to - x]);
+                        }
+                    }
                 }
             }
             first += 3 * LANES;

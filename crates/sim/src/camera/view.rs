@@ -83,7 +83,7 @@ impl View {
         let [x, y, z] = self.camera(center);
         let (hx, hy) = (self.center[0] / self.focal, self.center[1] / self.focal);
         // Distance behind each side plane of the frustum.
-        let side = |a: f32, h: f32| (a.abs() - h * z) <= radius * libm::sqrtf(1.0 + h * h);
+        let side = |a: f32, h: f32| (a.abs() - h * z) <= radius * (1.0 + h * h).sqrt();
         z > -radius && side(x, hx) && side(y, hy)
     }
 }
