@@ -166,14 +166,14 @@ class Traffic:
         self.manager.set_random_device_seed(seed)
         bp = blueprint(world, "vehicle.tesla.model3", role_name=role(tag, "traffic"))
         command = carla.command
-        wanted = [
-            command.SpawnActor(bp, p).then(
-                command.SetAutopilot(command.FutureActor, True, self.manager.get_port()))
-            for p in pick(world.get_map().get_spawn_points(), count, seed)
-        ]
-        for r in client.apply_batch_sync(wanted, False):
-            if not r.error:
-                self.ids.append(r.actor_id)
+        points = pick(world.get_map().get_spawn_points(), seed)
+        while len(self.ids) < count and points:
+            # Others stand on some of them, the ego for one: further ones are tried instead.
+            some, points = points[:count - len(self.ids)], points[count - len(self.ids):]
+            self.ids += [r.actor_id for r in client.apply_batch_sync([
+                command.SpawnActor(bp, at).then(
+                    command.SetAutopilot(command.FutureActor, True, self.manager.get_port()))
+                for at in some], False) if not r.error]
         if len(self.ids) < count:
             say(f"{len(self.ids)} of {count} cars of traffic found a place")
 
@@ -184,10 +184,10 @@ class Traffic:
         self.client.apply_batch_sync([carla.command.DestroyActor(i) for i in self.ids], False)
 
 
-def pick(points, count, seed):
-    """Some of the points, the same for the same seed."""
+def pick(points, seed):
+    """All of the points in another order, the same for the same seed."""
     order = sorted(range(len(points)), key=lambda i: (i * 2654435761 + seed * 40503) % 4294967296)
-    return [points[i] for i in order[:count]]
+    return [points[i] for i in order]
 
 
 def is_off_road(town, transform):

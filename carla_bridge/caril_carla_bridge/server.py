@@ -85,7 +85,8 @@ class Clock:
     wait for ever in a tick (its Traffic Manager loses a wake-up), and then only the parent can help.
     """
 
-    STRIKES = 3
+    PATIENCE = 6
+    LATE_S = 2.0
 
     def __init__(self, client, world, timeout_s, stop, say, sign=None):
         self.client, self.world, self.timeout_s = client, world, timeout_s
@@ -96,19 +97,20 @@ class Clock:
         client.set_timeout(timeout_s)
 
     def tick(self):
-        """Number of the new frame. Raises ServerGone after three time-outs."""
-        for _ in range(self.STRIKES):
+        """Number of the new frame. Raises ServerGone after six calls without an answer."""
+        unanswered = 0
+        while unanswered < self.PATIENCE:
             try:
                 return self._arrived(self._tick())
             except RuntimeError as e:
-                self.late += 1
+                unanswered, self.late = unanswered + 1, self.late + 1
                 self.say(f"tick: {e}")
-            if self._is_back():
-                now = self.world.get_snapshot().frame
-                if self.frame is not None and now > self.frame:
-                    self.say(f"the late tick was carried out: going on with frame {now}")
-                    return self._arrived(now)
-        raise ServerGone(f"{self.STRIKES} ticks without an answer")
+            while not self._is_back() and unanswered < self.PATIENCE:
+                unanswered += 1
+            if (now := self._later()) is not None:
+                self.say(f"the late tick was carried out: going on with frame {now}")
+                return self._arrived(now)
+        raise ServerGone(f"{unanswered} calls without an answer")
 
     def _tick(self):
         if self.sign is None:
@@ -131,10 +133,20 @@ class Clock:
     def _is_back(self):
         try:
             self.client.get_server_version()
-            time.sleep(0.1)  # its state comes over another connection
             return True
         except RuntimeError:
             return False
+
+    def _later(self):
+        """The frame after a late tick; None where it was never carried out. States come over another
+        connection than answers, and a busy machine takes its time."""
+        deadline = time.monotonic() + self.LATE_S
+        while time.monotonic() < deadline:
+            now = self.world.get_snapshot().frame
+            if self.frame is not None and now > self.frame:
+                return now
+            time.sleep(0.01)
+        return None
 
     def _arrived(self, frame):
         if self.frame is not None and frame > self.frame + 1:

@@ -52,6 +52,31 @@ def test_the_goal_is_reached_and_told(serve, bridge):
     assert result(p)[0] == 0
 
 
+def test_another_town_is_loaded_and_traffic_drives_there_and_is_taken_away(serve, bridge):
+    import carla
+    port, _ = serve(map="town_blocks")
+    p = bridge(port, "--map", "winding_suburb", "--traffic", "6", "--tm-port", "0", "--frames", "100")
+    c = Controller(p.endpoint, seconds=60)
+    c.drive(80)
+    client = carla.Client("127.0.0.1", port)
+    client.set_timeout(20)
+    world = client.get_world()
+    assert world.get_map().name.endswith("winding_suburb")
+    for _ in range(5):  # a state reaches the onlooker with every tick
+        c.command(c.frame())
+        time.sleep(0.05)
+    cars = [a for a in world.get_actors().filter("vehicle.*")
+            if a.attributes["role_name"].endswith("traffic")]
+    moving = [a for a in cars if a.get_velocity().length() > 1.0]
+    assert len(cars) == 6 and len(moving) >= 3, [a.get_velocity().length() for a in cars]
+    while (f := c.frame()) is not None:
+        c.command(f)
+    c.close()
+    code, report = result(p)
+    assert (code, report["frames"], report["foreign_ticks"]) == (0, 101, 0), p.text()
+    assert look(port) == [[], False, []]
+
+
 def test_lost_doubled_and_late_pictures_are_never_paired_wrongly(serve, bridge):
     port, _ = serve(fault=["lost:17", "doubled:11", "late:5"])
     p = bridge(port, "--frames", "80")
