@@ -253,10 +253,10 @@ fn chunks(
         let eye = at.map(|v| -v);
         let base = view.camera(at);
         corners.clear();
-        corners.extend(chunk.verts.iter().map(|v| {
+        for v in &chunk.verts {
             let p = view.camera(*v);
-            [p[0] + base[0], p[1] + base[1], p[2] + base[2]]
-        }));
+            corners.push([p[0] + base[0], p[1] + base[1], p[2] + base[2]]);
+        }
         for tri in &chunk.tris {
             triangle(raster, corners, &chunk.verts, scene, view, tri, eye);
         }
@@ -344,18 +344,18 @@ fn tile(
     };
     // A node as the camera sees it, and a bit for every side of the picture that it is beyond.
     let (hx, hy) = (view.center[0] / view.focal, view.center[1] / view.focal);
-    let row = |j: usize| -> [([f32; 3], u32); CHUNK_NODES + 1] {
-        core::array::from_fn(|i| {
-            let p = view.camera(node(i.min(cells), j));
-            let out = [
-                p[2] < NEAR_M,
-                p[0] > hx * p[2],
-                -p[0] > hx * p[2],
-                p[1] > hy * p[2],
-                -p[1] > hy * p[2],
-            ];
-            (p, out.iter().fold(0, |m, o| m << 1 | u32::from(*o)))
-        })
+    // Loops, not closures for the library's adapters: those would be shared by the versions for
+    // different processors and so be called, not inlined.
+    let row = |j: usize| {
+        let mut nodes = [([0.0; 3], 0); CHUNK_NODES + 1];
+        for (i, n) in nodes.iter_mut().enumerate().take(cells + 1) {
+            let p = view.camera(node(i, j));
+            let behind = u32::from(p[2] < NEAR_M);
+            let across = u32::from(p[0] > hx * p[2]) << 1 | u32::from(-p[0] > hx * p[2]) << 2;
+            let down = u32::from(p[1] > hy * p[2]) << 3 | u32::from(-p[1] > hy * p[2]) << 4;
+            *n = (p, behind | across | down);
+        }
+        nodes
     };
     let mut above = row(0);
     for j in 0..cells {
