@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use caril_core::{
     CameraSpec, Command, Config, Fault, FaultSet, Frame, FrameId, Observation, Observed, Pacing,
-    PlantInfo, Policy, PolicyCard, Prediction, StepRecord, World,
+    PlantInfo, Policy, PolicyCard, Prediction, Stage, StepRecord, World,
 };
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_record::{Part, Recorder, Recording, RecordingHeader};
@@ -234,6 +234,15 @@ fn time_and_link_of_a_free_running_drive_are_told_again() {
             .count();
         assert_eq!(late > 0, pacing == Pacing::Free, "{late} late");
     }
+}
+
+#[test]
+fn a_step_tells_how_long_the_recorder_took_the_one_before_it() {
+    let (_folder, recording) = driven(&[]);
+    let taken = |s: &StepRecord| s.times.ns[Stage::Record as usize];
+    let taken: Vec<u64> = recording.frames().map(|f| taken(&f.expect("step").0)).collect();
+    assert_eq!(taken[0], 0);
+    assert!(taken[1..].iter().all(|ns| *ns > 0), "{taken:?}");
 }
 
 #[test]

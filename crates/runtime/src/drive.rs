@@ -204,6 +204,8 @@ fn run<W: World, P: Policy>(
         && config.record.image_every == 1;
     let mut last_fresh_ns = clock.now_ns();
     let mut stopped = false;
+    // Known only when the record is gone, so that the next one tells it.
+    let mut handing_over_ns = 0;
     let (end, plant_gone) = loop {
         let wait_start_ns = clock.now_ns();
         let seen = world.observe(&mut frame, WAIT_NS);
@@ -258,6 +260,7 @@ fn run<W: World, P: Policy>(
         let times = &mut record.times;
         times.ns[Stage::Observe as usize] = now_ns.saturating_sub(wait_start_ns);
         times.ns[Stage::Actuate as usize] = after_actuate_ns.saturating_sub(before_actuate_ns);
+        times.ns[Stage::Record as usize] = handing_over_ns;
         times.age_ns = after_actuate_ns.saturating_sub(now_ns);
         if let Some(recorder) = recorder.as_deref_mut() {
             if wait_for_recorder {
@@ -267,8 +270,7 @@ fn run<W: World, P: Policy>(
             } else {
                 recorder.push(&record, Some(&frame.image));
             }
-            record.times.ns[Stage::Record as usize] =
-                clock.now_ns().saturating_sub(after_actuate_ns);
+            handing_over_ns = clock.now_ns().saturating_sub(after_actuate_ns);
         }
         stats.add(&record);
         watch(&record, Some(&frame.image));

@@ -72,6 +72,8 @@ pub struct DriveSummary {
     pub loop_ms: Quantiles,
     /// The same without the network: what the controller itself adds.
     pub overhead_ms: Quantiles,
+    /// Of that, handing frame and step to the recorder.
+    pub record_ms: Quantiles,
     /// Age of the frame when its command was handed over.
     pub age_ms: Quantiles,
     /// Frames whose age exceeded the deadline.
@@ -100,6 +102,7 @@ pub struct DriveStats {
     infer_ns: Histogram<u64>,
     loop_ns: Histogram<u64>,
     overhead_ns: Histogram<u64>,
+    record_ns: Histogram<u64>,
     age_ns: Histogram<u64>,
     deadline_ns: u64,
     deadline_misses: u64,
@@ -126,6 +129,7 @@ impl DriveStats {
             infer_ns: histogram(MAX_NS),
             loop_ns: histogram(MAX_NS),
             overhead_ns: histogram(MAX_NS),
+            record_ns: histogram(MAX_NS),
             age_ns: histogram(MAX_NS),
             deadline_ns,
             deadline_misses: 0,
@@ -171,6 +175,7 @@ impl DriveStats {
             + stage(Stage::Record);
         self.infer_ns.saturating_record(stage(Stage::Infer));
         self.overhead_ns.saturating_record(own);
+        self.record_ns.saturating_record(stage(Stage::Record));
         self.loop_ns.saturating_record(own + stage(Stage::Infer));
         self.age_ns.saturating_record(r.times.age_ns);
         self.deadline_misses += u64::from(r.times.age_ns > self.deadline_ns);
@@ -227,6 +232,7 @@ impl DriveStats {
             infer_ms: quantiles(&self.infer_ns),
             loop_ms: quantiles(&self.loop_ns),
             overhead_ms: quantiles(&self.overhead_ns),
+            record_ms: quantiles(&self.record_ns),
             age_ms: quantiles(&self.age_ns),
             deadline_misses: self.deadline_misses,
             dropped_frames: self.dropped,

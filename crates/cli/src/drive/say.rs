@@ -65,8 +65,8 @@ pub(super) fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         eprintln!("  fault {fault}: {count} frames");
     }
     eprintln!(
-        "  network p50 {:.2} ms, p99 {:.2} ms; controller beside it p99 {:.3} ms; backend {}: {}",
-        s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99, out.backend, out.device
+        "  network p50 {:.2} ms, p99 {:.2} ms; controller beside it p99 {:.3} ms (recorder {:.3}); backend {}: {}",
+        s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99, s.record_ms.p99, out.backend, out.device
     );
     eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
     if out.clips + out.left_out_steps > 0 {
