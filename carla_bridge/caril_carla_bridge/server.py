@@ -85,8 +85,8 @@ class Clock:
     wait for ever in a tick (its Traffic Manager loses a wake-up), and then only the parent can help.
     """
 
-    PATIENCE = 6
-    LATE_S = 2.0
+    PATIENCE = 6  # calls without an answer before the server counts as gone
+    LATE_S = 2.0  # how long the state of a late tick may take once the server answers
 
     def __init__(self, client, world, timeout_s, stop, say, sign=None):
         self.client, self.world, self.timeout_s = client, world, timeout_s
@@ -105,9 +105,10 @@ class Clock:
             except RuntimeError as e:
                 unanswered, self.late = unanswered + 1, self.late + 1
                 self.say(f"tick: {e}")
-            while not self._is_back() and unanswered < self.PATIENCE:
+            # Ticking again before it answers would tick twice: the first one may only be waiting.
+            while unanswered < self.PATIENCE and not self._is_back():
                 unanswered += 1
-            if (now := self._later()) is not None:
+            if unanswered < self.PATIENCE and (now := self._later()) is not None:
                 self.say(f"the late tick was carried out: going on with frame {now}")
                 return self._arrived(now)
         raise ServerGone(f"{unanswered} calls without an answer")

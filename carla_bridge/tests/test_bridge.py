@@ -232,13 +232,14 @@ def test_a_silent_controller_stops_the_car_and_may_come_back(serve, bridge):
     assert result(p)[0] == 0
 
 
-def test_a_stalled_server_is_waited_for_and_no_tick_is_doubled(serve, bridge):
+@pytest.mark.parametrize("stall_s", [3.5, 4.5])  # between one and two time-outs, and beyond two
+def test_a_stalled_server_is_waited_for_and_no_tick_is_doubled(serve, bridge, stall_s):
     port, server = serve()
     p = bridge(port, "--frames", "40", "--tick-timeout", "2")
     c = Controller(p.endpoint, seconds=60)
     c.drive(10)
     server.child.send_signal(signal.SIGSTOP)
-    threading.Timer(3.5, lambda: server.child.send_signal(signal.SIGCONT)).start()
+    threading.Timer(stall_s, lambda: server.child.send_signal(signal.SIGCONT)).start()
     while (f := c.frame()) is not None:
         c.command(f)
     c.close()
