@@ -86,7 +86,7 @@ pub enum Stage {
     Decide = 3,
     /// Sending the command.
     Actuate = 4,
-    /// Handing the record over.
+    /// Handing the step before over to the recorder.
     Record = 5,
 }
 
