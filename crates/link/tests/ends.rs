@@ -334,22 +334,20 @@ fn a_plant_that_is_slower_than_its_rate_still_listens() {
     let mut socket = PlantSocket::bind(TCP, options).unwrap();
     let endpoint = socket.endpoint().to_owned();
     let mut world = Slow(Scripted::new(u64::MAX, camera(8)), Duration::from_millis(20));
-    let ticks = world.0.ticks.clone();
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| socket.serve(&mut world, &stop));
-        for _ in 0..2 {
-            let mut controller = connect(&endpoint);
-            let mut frame = Frame::for_camera(&controller.info().camera);
-            until("the car drives", || {
-                assert_eq!(controller.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
-                controller.actuate(&gas(&frame)).unwrap();
-                frame.ego.speed_mps > 1.0
-            });
+    let report = std::thread::scope(|scope| {
+        let plant = scope.spawn(|| socket.serve(&mut world, &stop));
+        let mut controller = connect(&endpoint);
+        let mut frame = Frame::for_camera(&controller.info().camera);
+        for _ in 0..30 {
+            assert_eq!(controller.observe(&mut frame, 5 * SECOND_NS).observed, Observed::Fresh);
+            controller.actuate(&gas(&frame)).unwrap();
         }
         stop.store(true, Ordering::SeqCst);
+        plant.join().unwrap()
     });
-    assert!(ticks.load(Ordering::SeqCst) > 4);
+    // Not each is in time on a busy machine; one that is not heard for half a second never is.
+    assert!(report.stats.commands >= 10, "{report:?}");
 }
 
 #[test]
