@@ -6,6 +6,7 @@ mod fault;
 mod kills;
 mod matrix;
 mod plant;
+mod realtime;
 mod run;
 mod say;
 

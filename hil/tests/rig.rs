@@ -98,6 +98,32 @@ fn lockstep_runs_are_equal_and_what_is_over_budget_is_exit_code_3() {
 }
 
 #[test]
+fn a_recorded_drive_is_a_plant_too_and_begins_again_at_its_end() {
+    let (folder, budgets) = budgets("");
+    let (out, budgets) = (folder.path().to_str().expect("path"), budgets.to_str().expect("path"));
+    let lockstep = ["run", "--loopback", "--json", "--budgets", budgets, "--lockstep"];
+    let record = ["--film", "16", "--frames", "60", "--record", "--out", out];
+    assert_eq!(rig(&[&lockstep[..], &record[..]].concat()).status.code(), Some(0));
+    let file = folder.path().join("drive.mcap");
+    let file = file.to_str().expect("path");
+    let play = ["--recording", file, "--frames", "100", "--runs", "2"];
+    let output = rig(&[&lockstep[..], &play[..]].concat());
+    let results = json(&output);
+    let hashes = results["step_hashes"].as_array().expect("hashes");
+    assert!(hashes.len() == 2 && hashes[0] == hashes[1], "{results}");
+    assert_eq!(results["link"]["commands"], 100, "{results}");
+    assert_eq!(results["map"], "harbour_town", "the recording's");
+    // In real time: its answers are measured, what it did not do is not.
+    let run = ["run", "--loopback", "--json", "--budgets", budgets, "--duration", "5s"];
+    let results = json(&rig(&[&run[..], &["--recording", file]].concat()));
+    assert!(results["figures"]["answers"].as_u64() > Some(20), "{results}");
+    assert!(results["figures"]["last_act"].is_null(), "{results}");
+    let output = rig(&["run", "--loopback", "--recording", file, "--fault", "camera_black@1"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("obeys"));
+}
+
+#[test]
 fn whoever_is_killed_the_car_stands_and_the_next_start_is_clean() {
     // The seed draws victim and moment: the plant first, then the controller.
     let output = rig(&["kills", "--n", "2", "--seed", "1", "--within", "3", "--json"]);
@@ -120,6 +146,7 @@ fn what_makes_no_sense_is_a_usage_error_that_says_what_does() {
         (&["run", "--endpoint", "tcp://0.0.0.0:5555"], "caril keys new"),
         (&["run", "--target", "ipc:///tmp/x", "--fault", "frame_lost@1"], "--loopback"),
         (&["run"], "--loopback"),
+        (&["run", "--loopback", "--recording", "nowhere.mcap"], "nowhere.mcap"),
         (&["matrix", "--map", "nowhere"], "no map"),
     ] {
         let output = rig(args);

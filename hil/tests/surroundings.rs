@@ -146,7 +146,7 @@ fn a_network_of_its_own_can_be_cut() {
     assert_eq!(partition["skipped"], Value::Null, "{partition}");
     assert!(partition["stop_began_s"].is_number() && partition["stood_s"].is_number());
     if let Some(why) = loss["skipped"].as_str() {
-        skipped(&format!("no netem in this kernel: {why}"));
+        skipped(&format!("neither netem nor nft: {why}"));
     }
     assert!(version["skipped"].to_string().contains("not with --netns"), "{version}");
     let left = Command::new("ip").args(["netns", "list"]).output().expect("ip runs");

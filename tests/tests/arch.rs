@@ -45,7 +45,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "caril-hil",
-        &["caril-core", "caril-control", "caril-road", "caril-sim", "caril-link", "caril-view"],
+        &[
+            "caril-core",
+            "caril-control",
+            "caril-road",
+            "caril-sim",
+            "caril-link",
+            "caril-record",
+            "caril-view",
+        ],
     ),
     ("caril-tests", &[]),
 ];

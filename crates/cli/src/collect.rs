@@ -97,8 +97,9 @@ const DAGGER_BACKEND: BackendArg = BackendArg::Cpu;
 /// # Errors
 /// If the map, the policy or the output cannot be used.
 pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
-    if !(0.0..=1.0).contains(&args.noise) || args.every == 0 || args.episode == 0 {
-        return Err(usage("--noise must be 0 to 1, --every and --episode at least 1"));
+    let counts = [args.frames, args.every, args.episode];
+    if !(0.0..=1.0).contains(&args.noise) || counts.contains(&0) {
+        return Err(usage("--noise must be 0 to 1, --frames, --every and --episode at least 1"));
     }
     let command: Vec<String> = std::env::args().collect();
     let then = match (args.resume, args.force) {

@@ -54,6 +54,8 @@ pub struct CpuPolicy {
     watched: Vec<Watched>,
     speed: Option<usize>,
     output: usize,
+    /// Whether convolutions read bytes.
+    bytes: bool,
 }
 
 impl CpuPolicy {
@@ -105,6 +107,7 @@ impl CpuPolicy {
         let tensors =
             bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;
         let (input, isa) = (&card.input, options.isa);
+        let with_bytes = ranges.is_some();
         let net = match ranges {
             None => Net::new(architecture, input, tensors, isa),
             Some(ranges) => Net::with_bytes(architecture, input, tensors, isa, ranges),
@@ -118,7 +121,8 @@ impl CpuPolicy {
         let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();
         let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
         let Net { speed, output, watched, .. } = net;
-        let mut policy = Self { card, preprocessor, program, rows, watched, speed, output };
+        let bytes = with_bytes;
+        let mut policy = Self { card, preprocessor, program, rows, watched, speed, output, bytes };
         let frame = Frame::for_camera(&policy.card.camera);
         // A prediction or a fault; both have touched all memory.
         let _ = policy.infer(&frame);
@@ -165,7 +169,8 @@ impl CpuPolicy {
         let spec = &self.card.input;
         let (width, height) = (spec.width as usize, spec.height as usize);
         let plane = width * height;
-        if image.len() != 3 * plane {
+        // Bytes have no NaN: `int8` would take it for black.
+        if image.len() != 3 * plane || (self.bytes && !image.iter().all(|v| v.is_finite())) {
             return Err(Fault::ImageMalformed);
         }
         let (red, rest) = image.split_at(plane);

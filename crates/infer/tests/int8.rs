@@ -71,6 +71,31 @@ fn bytes_say_what_floats_say() {
 }
 
 #[test]
+fn no_number_is_a_fault_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let architecture = Architecture::PilotNet;
+    let input = InputSpec { width: 48, height: 40, ..architecture.default_input() };
+    invent_pack(dir.path(), architecture, &CAMERA, input, 1).unwrap();
+    let images = images(&input);
+    let mut floats = CpuPolicy::load(dir.path(), Options::default()).unwrap();
+    let mut ranges = Vec::new();
+    floats.infer_tensor(&images[0], 0.5, 1).unwrap();
+    floats.widen(1, &mut ranges);
+    let mut int8 = CpuPolicy::load_int8(dir.path(), Options::default(), ranges, |_| {}).unwrap();
+    let good = int8.infer_tensor(&images[0], 0.5, 1).unwrap();
+    for (at, value) in [(0, f32::NAN), (777, f32::INFINITY), (5000, f32::NEG_INFINITY)] {
+        let mut image = images[0].clone();
+        image[at] = value;
+        assert!(int8.infer_tensor(&image, 0.5, 1).is_err(), "int8, {value}");
+        // A ReLU makes a zero of −∞, so f32 may go on; it must not panic, and NaN must not pass.
+        let of_floats = floats.infer_tensor(&image, 0.5, 1);
+        assert!(of_floats.is_err() || !value.is_nan(), "f32, {value}");
+    }
+    assert!(int8.infer_tensor(&images[0], f32::NAN, 1).is_err());
+    assert_eq!(int8.infer_tensor(&images[0], 0.5, 1).unwrap(), good);
+}
+
+#[test]
 fn ranges_of_another_network_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let architecture = Architecture::PilotNet;

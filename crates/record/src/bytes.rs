@@ -23,6 +23,22 @@ impl<'a> Bytes<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    /// A string of MCAP, or what else says its length in four bytes first.
+    pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
+        let length = u32::from_le_bytes(self.array()?);
+        self.take(usize::try_from(length).ok()?)
+    }
+
+    /// MCAP's map from strings to strings, passed over.
+    pub(crate) fn strings(&mut self) -> Option<()> {
+        let mut map = Bytes(self.string()?);
+        while !map.is_empty() {
+            map.string()?;
+            map.string()?;
+        }
+        Some(())
+    }
+
     /// Protobuf's variable-length integer.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;

@@ -16,6 +16,7 @@ mod events;
 mod header;
 mod log;
 mod memory;
+mod parse;
 mod parts;
 mod picture;
 mod proto;

@@ -117,8 +117,11 @@ impl<W: Write> Log<W> {
             .chunk_size(Some(1 << 20))
             .disable_seeking(true)
             .create(tail)?;
-        writer
-            .write_metadata(&Metadata { name: topics::FACTS.into(), metadata: header.facts() })?;
+        let mut metadata = header.facts();
+        // `/meta` waits for the first step, whose time it has: who dies before that leaves a
+        // recording all the same.
+        metadata.insert(topics::FACTS_HEADER.into(), String::from_utf8_lossy(&meta).into());
+        writer.write_metadata(&Metadata { name: topics::FACTS.into(), metadata })?;
         let schemas: [(&str, &str, &str, &str, Vec<u8>); 6] = [
             (
                 topics::META,

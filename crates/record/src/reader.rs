@@ -9,6 +9,7 @@ use caril_core::StepRecord;
 use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
+use crate::parse::parse;
 use crate::step_json::step_from_json;
 use crate::{
     EncodedImage, ImageFormat, RecordError, RecordedMemory, RecordingHeader, proto, topics,
@@ -120,11 +121,11 @@ impl Stream {
                 }
                 Some(Ok(LinearReadEvent::Record { data, opcode })) => (opcode, data),
             };
-            // Nothing else is parsed: a short attachment, for one, makes mcap 0.26's parser panic.
+            // Nothing else says anything of a drive.
             if !matches!(opcode, op::HEADER | op::CHANNEL | op::MESSAGE | op::METADATA) {
                 continue;
             }
-            let Ok(record) = mcap::parse_record(opcode, data) else {
+            let Some(record) = parse(opcode, data) else {
                 (self.ended, self.damaged) = (true, true);
                 break;
             };
@@ -196,19 +197,25 @@ impl Recording {
     ///
     /// # Errors
     /// [`RecordError::Io`]; [`RecordError::Foreign`] if caril did not write it;
-    /// [`RecordError::NoHeader`] if it is cut off or damaged before the first whole chunk.
+    /// [`RecordError::NoHeader`] if it is cut off or damaged within its first records.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let mut stream = Stream::open(path, false)?;
-        let header = loop {
+        let mut early = None;
+        let json = loop {
             match stream.next()? {
-                None => return Err(RecordError::NoHeader { path: path.to_path_buf() }),
-                Some(Entry::Meta(json)) => {
-                    break RecordingHeader::from_json(&json)
-                        .map_err(|e| stream.foreign("a header of this version", e.to_string()))?;
+                None => match early {
+                    Some(json) => break json,
+                    None => return Err(RecordError::NoHeader { path: path.to_path_buf() }),
+                },
+                Some(Entry::Meta(json)) => break json,
+                Some(Entry::Metadata(mut facts)) if facts.name == topics::FACTS => {
+                    early = facts.metadata.remove(topics::FACTS_HEADER).map(String::into_bytes);
                 }
                 Some(_) => {}
             }
         };
+        let header = RecordingHeader::from_json(&json)
+            .map_err(|e| stream.foreign("a header of this version", e.to_string()))?;
         let complete =
             has_end(&mut stream.file).map_err(RecordError::io("reading the recording", path))?;
         Ok(Self { path: path.to_path_buf(), header, complete })

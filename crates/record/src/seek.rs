@@ -10,6 +10,7 @@ use caril_core::{ControllerMemory, FrameId};
 use mcap::records::{ChunkIndex, Record, op};
 
 use crate::events::Events;
+use crate::parse::parse;
 use crate::reader::{END, Entry, Stream, footer};
 use crate::{RecordError, RecordedMemory, Recording, topics};
 
@@ -73,15 +74,14 @@ impl Index {
             let (len, after) = after.split_first_chunk()?;
             let (body, after) = after.split_at_checked(u64::from_le_bytes(*len) as usize)?;
             rest = after;
-            // Nothing else is parsed: see `Stream::next`.
-            match matches!(*opcode, op::CHANNEL | op::CHUNK_INDEX)
-                .then(|| mcap::parse_record(*opcode, body))
-            {
-                Some(Ok(Record::Channel(channel))) => {
+            if !matches!(*opcode, op::CHANNEL | op::CHUNK_INDEX) {
+                continue;
+            }
+            match parse(*opcode, body)? {
+                Record::Channel(channel) => {
                     topics.insert(channel.id, channel.topic);
                 }
-                Some(Ok(Record::ChunkIndex(chunk))) => all.push(chunk),
-                Some(Err(_)) => return None,
+                Record::ChunkIndex(chunk) => all.push(chunk),
                 _ => {}
             }
         }

@@ -17,6 +17,8 @@ pub(crate) const META: &str = "/meta";
 
 /// MCAP metadata record with the header's short facts.
 pub(crate) const FACTS: &str = "caril";
+/// In it: the whole header, as on `/meta`.
+pub(crate) const FACTS_HEADER: &str = "header";
 /// MCAP metadata record written last: counts and the drive's outcome.
 pub(crate) const END: &str = "caril.end";
 

@@ -93,6 +93,13 @@ fn attachments_that_lie_neither_panic_nor_cost_memory() {
     let places = [offset_of(&whole, CHUNK), offset_of(&whole, DATA_END)];
     let with = |at: usize, record: &[u8]| [&whole[..at], record, &whole[at..]].concat();
 
+    // Killed before its first step was written: there is no `/meta` yet, and the file says all the
+    // same what it is of.
+    std::fs::write(&path, &whole[..places[0]]).unwrap();
+    let begun = Recording::open(&path).unwrap();
+    assert_eq!(begun.header(), &header());
+    assert!(!begun.complete() && begun.steps().next().is_none());
+
     // log time, create time, name, media type, data, CRC
     let body = |name: u32, media: u32, data: u64| {
         let mut body = vec![0; 16];
@@ -147,6 +154,14 @@ fn attachments_that_lie_neither_panic_nor_cost_memory() {
             bytes[at + 1..at + 9].copy_from_slice(&u64::to_le_bytes(lie));
             let (steps, took) = read(&path, &bytes);
             assert!(steps <= STEPS && took < ALLOWED, "{took} bytes of memory, {lie} at {at}");
+        }
+        // And by the lengths inside of them, of which every four bytes may be one.
+        let length = u64::from_le_bytes(whole[at + 1..at + 9].try_into().unwrap()) as usize;
+        for inside in at + 9..(at + 9 + length.min(100)).saturating_sub(3) {
+            let mut bytes = whole.clone();
+            bytes[inside..inside + 4].copy_from_slice(&0xC000_0004_u32.to_le_bytes());
+            let (steps, took) = read(&path, &bytes);
+            assert!(steps <= STEPS && took < ALLOWED, "{took} bytes of memory, a lie at {inside}");
         }
     }
 }

@@ -94,7 +94,7 @@ pub enum Kind {
     /// The connection breaks. The plant brakes; a controller that is quickly back waits for the
     /// standstill.
     NetCut,
-    /// Up to half of all packets are lost (with --netns).
+    /// Up to a tenth of all packets is lost (with --netns).
     NetLoss,
     /// The controller's process is stopped (SIGSTOP), and goes on.
     ControllerStopped,

@@ -1,6 +1,6 @@
 //! A network of its own: the controller lives in a network namespace, joined to the rig by a veth
 //! pair, so that packets are really lost. Delay, jitter and loss are netem's, where the kernel has it;
-//! a partition takes the link down. Needs root and `ip`.
+//! else loss is the packet filter's (`nft`). A partition takes the link down. Needs root and `ip`.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -16,6 +16,10 @@ pub struct Network {
     /// The rig's address.
     pub rig: Ipv4Addr,
 }
+
+/// Of all packets, at severity 1: more than a bad radio link loses. Beyond it TCP's waits, which
+/// double, are silences.
+const LOSS_PERCENT: f64 = 10.0;
 
 /// Runs a program; what it said if it failed.
 fn command(program: &str, args: &[&str]) -> Result<(), String> {
@@ -73,16 +77,44 @@ impl Network {
         match kind {
             Kind::NetDelay => netem(&["delay", &ms(200.0)]),
             Kind::NetJitter => netem(&["delay", &ms(50.0), &ms(50.0)]),
-            Kind::NetLoss => netem(&["loss", &format!("{:.0}%", severity * 50.0)]),
+            Kind::NetLoss => {
+                let percent = format!("{:.0}", severity * LOSS_PERCENT);
+                netem(&["loss", &format!("{percent}%")])
+                    .or_else(|netem| self.filter(&percent).map_err(|nft| format!("{netem}; {nft}")))
+            }
             Kind::NetPartition => command("ip", &["link", "set", &self.link, "down"]),
             _ => Err(format!("{} is not the network's", kind.name())),
         }
+    }
+
+    /// Runs a program in the controller's namespace.
+    fn within(&self, args: &[&str]) -> Result<(), String> {
+        command("ip", &[&["netns", "exec", &self.name], args].concat())
+    }
+
+    /// Lets `percent` of the packets be dropped where they arrive, in both directions.
+    fn filter(&self, percent: &str) -> Result<(), String> {
+        let rules = format!(
+            "table inet {} {{ chain lost {{ type filter hook input priority 0; ip saddr {}/30 numgen random mod 100 < {percent} drop; }}; }}",
+            self.name, self.rig
+        );
+        command("nft", &[&rules])?;
+        self.within(&["nft", &rules])
+    }
+
+    /// Whether [`Self::filter`] does what netem could not.
+    fn filtered(&self) -> bool {
+        command("nft", &["list", "table", "inet", &self.name]).is_ok()
     }
 
     /// Ends it.
     pub fn end(&self, kind: Kind) {
         let _ = match kind {
             Kind::NetPartition => command("ip", &["link", "set", &self.link, "up"]),
+            Kind::NetLoss if self.filtered() => {
+                let _ = command("nft", &["delete", "table", "inet", &self.name]);
+                self.within(&["nft", "delete", "table", "inet", &self.name])
+            }
             _ => command("tc", &["qdisc", "del", "dev", &self.link, "root"]),
         };
     }
@@ -90,6 +122,9 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        if self.filtered() {
+            self.end(Kind::NetLoss);
+        }
         // The link goes with its other end.
         let _ = command("ip", &["link", "del", &self.link]);
         let _ = command("ip", &["netns", "del", &self.name]);

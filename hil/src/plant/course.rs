@@ -55,11 +55,22 @@ pub struct Shared {
     pub mode: AtomicU8,
     /// The tape; the plant holds the lock for an instant a tick.
     pub tape: Mutex<Vec<Tick>>,
+    /// The class that the plant's thread runs in, or why not in real time.
+    pub class: OnceLock<Result<String, String>>,
     /// Where the live page is, if there is one.
     pub page: Mutex<Option<SocketAddr>>,
 }
 
 impl Shared {
+    /// The class of the plant's thread in words.
+    pub fn class(&self) -> String {
+        match self.class.get() {
+            Some(Ok(class)) => class.clone(),
+            Some(Err(why)) => format!("not in real time: {why}"),
+            None => "as everyone".to_owned(),
+        }
+    }
+
     /// Seconds since the first tick, if there was one.
     pub fn time_s(&self) -> Option<f64> {
         self.began.get().map(|t| t.elapsed().as_secs_f64())
@@ -147,7 +158,10 @@ impl Course {
         self.laps += 1;
         let seed = self.config.seed.wrapping_add(u64::from(self.laps));
         let config = SimConfig { seed, ..self.config.clone() };
-        self.next = Some(std::thread::spawn(move || SimWorld::new(config)));
+        self.next = Some(std::thread::spawn(move || {
+            crate::realtime::leave();
+            SimWorld::new(config)
+        }));
     }
 
     /// On to the next lap; false if there is none.

@@ -1,7 +1,8 @@
-//! The plant that the rig plays: the embedded world, as the options describe it.
+//! The plant that the rig plays: the embedded world as the options describe it, or a recording.
 
 pub mod course;
 pub mod film;
+pub mod recorded;
 pub mod serve;
 
 use std::path::{Path, PathBuf};

@@ -28,9 +28,10 @@ use crate::fault::clock::Clock;
 use crate::fault::netns::Network;
 use crate::fault::relay::Relay;
 use crate::fault::stranger::Door;
-use crate::fault::{Kind, Planned, Where, read_schedule};
+use crate::fault::{Expect, Kind, Planned, Where, read_schedule};
 use crate::plant::course::{Course, Shared};
 use crate::plant::film::Film;
+use crate::plant::recorded::{Recorded, plant_of};
 use crate::plant::{WorldArgs, find};
 use budgets::Budgets;
 use conductor::{Conductor, Staged};
@@ -42,7 +43,7 @@ use viewers::Viewers;
 /// Options of `run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril-hil run --loopback --duration 30m --out bench\n  caril-hil run --loopback --fault camera_black@20+1 --fault controller_killed@50\n  caril-hil run --loopback --faults hil/faults.toml --out bench\n  caril-hil run --loopback --lockstep --frames 1000000 --film 64 --runs 2\n  caril-hil run --target tcp://0.0.0.0:5555 --key plant.key --peers board.key.pub --duration 10m\n      and on the board: caril drive --plant tcp://rig:5555 --pacing free --key board.key --peers plant.key.pub\n\nIn our wire the plant listens and the controller connects, so --target names the endpoint at which\nthe two meet, on the rig. Exit code 3: over budget, or a fault had not the consequence it must have."
+    after_help = "Examples:\n  caril-hil run --loopback --duration 30m --out bench\n  caril-hil run --loopback --fault camera_black@20+1 --fault controller_killed@50\n  caril-hil run --loopback --faults hil/faults.toml --out bench\n  caril-hil run --loopback --lockstep --frames 1000000 --film 64 --runs 2\n  caril-hil run --loopback --recording drive.mcap --duration 10m\n  caril-hil run --target tcp://0.0.0.0:5555 --key plant.key --peers board.key.pub --duration 10m\n      and on the board: caril drive --plant tcp://rig:5555 --pacing free --key board.key --peers plant.key.pub\n\nIn our wire the plant listens and the controller connects, so --target names the endpoint at which\nthe two meet, on the rig. Exit code 3: over budget, or a fault had not the consequence it must have."
 )]
 pub struct RunArgs {
     /// Start the controller beside the rig, as a process of its own
@@ -74,9 +75,13 @@ pub struct RunArgs {
     record: bool,
     #[command(flatten)]
     world: WorldArgs,
-    /// Frames a second
-    #[arg(long, default_value_t = 20.0, value_name = "HZ")]
-    rate: f32,
+    /// Play this recorded drive instead of the embedded world, over and over, whatever the controller
+    /// answers
+    #[arg(long, value_name = "F.mcap", conflicts_with_all = ["film", "map", "route", "weather"])]
+    recording: Option<PathBuf>,
+    /// Frames a second [default: 20, or the recording's]
+    #[arg(long, value_name = "HZ")]
+    rate: Option<f32>,
     /// How long: 90, 90s, 30m or 1h
     #[arg(long, default_value = "60s", value_name = "TIME")]
     duration: String,
@@ -130,8 +135,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         crate::say::text(&(names.join("\n") + "\n"))?;
         return Ok(Exit::Ok);
     }
-    if !(10.0..=60.0).contains(&args.rate) {
-        return Err(usage(format!("--rate {}: 10 to 60", args.rate)));
+    let recorded = args.recording.as_deref().map(plant_of).transpose()?;
+    let rate_hz = args.rate.or(recorded.as_ref().map(|p| p.rate_hz)).unwrap_or(20.0);
+    if !(10.0..=60.0).contains(&rate_hz) {
+        return Err(usage(format!("--rate {rate_hz}: 10 to 60")));
     }
     let duration = match args.frames {
         Some(_) => None,
@@ -148,6 +155,15 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if args.lockstep && !faults.is_empty() {
         return Err(usage("faults need real time: not with --lockstep"));
     }
+    let obeyed = |f: &&Planned| {
+        f.kind.place() == Where::World || matches!(f.kind.expect(), Expect::Slow | Expect::Stop)
+    };
+    if recorded.is_some()
+        && let Some(f) = faults.iter().find(obeyed)
+    {
+        let name = f.kind.name();
+        return Err(usage(format!("{name} needs a car that obeys: not with --recording")));
+    }
     if args.endpoint.is_some()
         && let Some(f) = faults.iter().find(|f| f.kind.place().needs_loopback())
     {
@@ -158,10 +174,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         None => return Err(usage("no hil/budgets.toml: give --budgets")),
     };
     let mut sim = args.world.sim()?;
-    sim.rate_hz = args.rate;
-    sim.scene = Some(Arc::new(Scene::build(&sim.map, sim.appearance_seed)));
-    // Planned once: a lap must not begin with planning.
-    sim.route = caril_sim::RouteSpec::Given(sim.route.plan(&sim.map, sim.seed)?);
+    sim.rate_hz = rate_hz;
+    if recorded.is_none() {
+        sim.scene = Some(Arc::new(Scene::build(&sim.map, sim.appearance_seed)));
+        // Planned once: a lap must not begin with planning.
+        sim.route = caril_sim::RouteSpec::Given(sim.route.plan(&sim.map, sim.seed)?);
+    }
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -273,13 +291,13 @@ fn run_once(
     };
     let options = ServeOptions {
         pacing: if args.lockstep { Pacing::Lockstep } else { Pacing::Free },
-        rate_hz: args.rate,
+        rate_hz: sim.rate_hz,
         keys: keys.clone(),
         ..ServeOptions::default()
     };
     let mut socket = PlantSocket::bind(&endpoint, options)?;
     let endpoint = socket.endpoint().to_owned();
-    let mut watched = Watched::new(args.rate);
+    let mut watched = Watched::new(sim.rate_hz);
     watched.answers = (!faults.is_empty() || args.viewers.is_some()).then(Vec::new);
     let watched = Arc::new(Mutex::new(watched));
     let shared = Arc::new(Shared::default());
@@ -294,29 +312,42 @@ fn run_once(
             }
         })
     });
-    let mut world: Box<dyn World + Send> = match args.film {
-        Some(pictures) => Box::new(Film::new(sim, pictures, args.frames, Arc::clone(&shared))?),
-        None => Box::new(Course::new(sim.clone(), faults, args.frames, Arc::clone(&shared))?),
+    let share = || Arc::clone(&shared);
+    let mut world: Box<dyn World + Send> = match (&args.recording, args.film) {
+        (Some(file), _) => Box::new(Recorded::new(file, sim.rate_hz, args.frames, share())?),
+        (None, Some(pictures)) => Box::new(Film::new(sim, pictures, args.frames, share())?),
+        (None, None) => Box::new(Course::new(sim.clone(), faults, args.frames, share())?),
     };
+    let map = world.info().map.clone();
     // A controller in a network of its own, or on a board, may be out of reach: then the plant shows
     // what it sends.
     let own_page = args.endpoint.is_none() && network.is_none();
     if let Some(address) = args.view
         && !own_page
     {
-        let map_svg = caril_road::draw_svg(&sim.map);
-        let view =
-            View::start(address, &sim.camera, &About::plant("plant", world.info(), map_svg))?;
+        let map_svg = match &args.recording {
+            // Its map's file is not in it.
+            Some(_) => String::new(),
+            None => caril_road::draw_svg(&sim.map),
+        };
+        let view = View::start(
+            address,
+            &world.info().camera,
+            &About::plant("plant", world.info(), map_svg),
+        )?;
         eprintln!("view: http://{}/", view.address());
         shared.set_page(view.address());
         world = Box::new(Shown::new(world, Some(Arc::new(view))));
     }
     let halt = Arc::new(AtomicBool::new(false));
     let plant = {
-        let halt = Arc::clone(&halt);
-        std::thread::Builder::new()
-            .name("plant".into())
-            .spawn(move || socket.serve(&mut world, &halt))?
+        let (halt, shared, realtime) = (Arc::clone(&halt), share(), !args.lockstep);
+        std::thread::Builder::new().name("plant".into()).spawn(move || {
+            if realtime {
+                let _ = shared.class.set(crate::realtime::enter());
+            }
+            socket.serve(&mut world, &halt)
+        })?
     };
     let relay = if wired { Some(Relay::start(&endpoint, args.world.seed)?) } else { None };
     let has = |place: Where| faults.iter().any(|f| f.kind.place() == place);
@@ -359,7 +390,10 @@ fn run_once(
             Some(clock) => clock.as_ref().map_err(String::clone),
             None => Err("no clock".to_owned()),
         },
-        last_act: args.film.is_none() && !args.lockstep && args.endpoint.is_none(),
+        last_act: args.film.is_none()
+            && args.recording.is_none()
+            && !args.lockstep
+            && args.endpoint.is_none(),
         duration,
     };
     let mut conductor = Conductor::new(staged, recipe, &shared, &watched);
@@ -377,7 +411,7 @@ fn run_once(
 
     let tape = shared.tape.lock().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
     let watched = watched.lock().map_err(|_| anyhow::anyhow!("bug in the plant"))?;
-    let mut figures = Figures::new(&watched, args.rate, args.lockstep);
+    let mut figures = Figures::new(&watched, sim.rate_hz, args.lockstep);
     figures.fill(&tape, &conductor.samples, conductor.silenced_at_s);
     let answers = watched.answers.as_deref().unwrap_or_default();
     figures.looked_on = viewers.map(|viewers| viewers.leave(answers));
@@ -408,12 +442,13 @@ fn run_once(
     let since_s = |at: &Instant| began.map_or(0.0, |b| at.duration_since(*b).as_secs_f64());
     let answers: Vec<_> =
         answers.iter().map(|(at, age)| (since_s(at), age.as_secs_f64() * 1e3)).collect();
-    let incidents = conductor.incidents(&tape, &answers, 1e3 / f64::from(args.rate), end_s);
+    let incidents = conductor.incidents(&tape, &answers, 1e3 / f64::from(sim.rate_hz), end_s);
     let wrong = std::mem::take(&mut conductor.wrong);
     Ok(Results {
         command_line: std::env::args().collect(),
         target: args.endpoint.clone().unwrap_or_else(|| "loopback".to_owned()),
-        map: sim.map.name().to_owned(),
+        map,
+        plant_class: shared.class(),
         passed: false,
         verdicts: budgets.judge(&figures),
         incidents,

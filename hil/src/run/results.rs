@@ -17,6 +17,8 @@ pub struct Results {
     pub target: String,
     /// Where it drove.
     pub map: String,
+    /// The scheduling class of the plant's thread, or why it has none of real time.
+    pub plant_class: String,
     /// Faults broken into it or not, all that counts kept and as expected.
     pub passed: bool,
     /// Figures against budgets.

@@ -170,8 +170,11 @@ fn a_held_steer_still_obeys_the_limits() {
 fn recovery_passes_through_a_standstill_and_degraded() {
     let mut d = driving(3.0);
     d.frame(3.0, FaultSet::of(Fault::ImageBlack), GO);
-    for _ in 0..50 {
-        assert_eq!(d.frame(1.0, NONE, GO).1.mode, Mode::SafeStop);
+    // The threshold itself is still motion.
+    for speed in [1.0, STANDSTILL_MPS, -STANDSTILL_MPS] {
+        for _ in 0..50 {
+            assert_eq!(d.frame(speed, NONE, GO).1.mode, Mode::SafeStop);
+        }
     }
     let modes: std::vec::Vec<Mode> = (0..40).map(|_| d.frame(0.0, NONE, GO).1.mode).collect();
     assert!(modes[..19].iter().all(|m| *m == Mode::SafeStop));

@@ -17,7 +17,7 @@ pub fn page(r: &Results) -> String {
     let verdict = if r.passed { "passed" } else { "not passed" };
     let class = if r.passed { "good" } else { "bad" };
     let mut body = format!(
-        "<header><p class=\"verdict {class}\">{verdict}</p><h1>{} in {}</h1><p>{} frames at {} Hz in {} s, {:.0} m driven. From frame to command half of them took less than <b>{} ms</b>, 99 % less than <b>{} ms</b>.</p></header>",
+        "<header><p class=\"verdict {class}\">{verdict}</p><h1>{} in {}</h1><p>{} frames at {} Hz in {} s, {:.0} m driven. From frame to command half of them took less than <b>{} ms</b>, 99 % less than <b>{} ms</b>. Class of the plant's thread: {}.</p></header>",
         escaped(&r.target),
         escaped(&r.map),
         f.frames,
@@ -26,6 +26,7 @@ pub fn page(r: &Results) -> String {
         f.driven_m,
         number(f.age_ms.p50),
         number(f.age_ms.p99),
+        escaped(&r.plant_class),
     );
     for wrong in &r.wrong {
         let _ = write!(body, "<p class=\"bad box\">{}</p>", escaped(wrong));

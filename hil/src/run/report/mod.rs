@@ -78,13 +78,14 @@ pub(super) fn outcome(i: &Incident) -> String {
 pub fn terminal(r: &Results) -> String {
     let f = &r.figures;
     let mut text = format!(
-        "{} in {}: {} frames in {} s, {:.0} m driven, {} controller(s) started\n",
+        "{} in {}: {} frames in {} s, {:.0} m driven, {} controller(s) started; the plant's class: {}\n",
         r.target,
         r.map,
         f.frames,
         number(f.seconds),
         f.driven_m,
-        r.controllers
+        r.controllers,
+        r.plant_class
     );
     for v in &r.verdicts {
         let mark = match (v.passed, v.limit) {
