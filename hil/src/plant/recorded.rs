@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use caril_core::{
     CameraSpec, Command, EndReason, Fault, Frame, FrameId, Image, Mode, Observation, Observed,
-    Pacing, PlantInfo, StepRecord, World,
+    Pacing, PixelOrder, PlantInfo, StepRecord, World,
 };
 use caril_record::Recording;
 
@@ -94,12 +94,25 @@ fn lap(path: &Path, camera: &CameraSpec, give: &SyncSender<Shown>) -> bool {
         if (image.width, image.height) != (camera.width, camera.height) {
             continue;
         }
+        let image = as_delivered(image, camera.order);
         if give.send(Shown { step, image }).is_err() {
             return false;
         }
         some = true;
     }
     some
+}
+
+/// A recorded picture with its channels as the camera had delivered them: a recording keeps RGB.
+fn as_delivered(image: Image, order: PixelOrder) -> Image {
+    match (image.order, order) {
+        (PixelOrder::Rgb, PixelOrder::Bgra) => {
+            let (pixels, _) = image.data.as_chunks::<3>();
+            let data = pixels.iter().flat_map(|[r, g, b]| [*b, *g, *r, 255]).collect();
+            Image { order, data, ..image }
+        }
+        _ => image,
+    }
 }
 
 impl World for Recorded {
