@@ -55,7 +55,7 @@ fn policies() -> Vec<Alike> {
 
 fn bits(said: &Result<Prediction, Fault>) -> Result<Vec<u32>, Fault> {
     let prediction = said.as_ref().map_err(|fault| *fault)?;
-    let values = prediction.probs().iter().chain([&prediction.regression()]).copied();
+    let values = prediction.probs().iter().copied().chain([prediction.regression()]);
     Ok(values.inspect(|v| assert!(v.is_finite())).map(f32::to_bits).collect())
 }
 
