@@ -101,13 +101,13 @@ impl CpuPolicy {
         ranges: Option<Vec<[f32; 2]>>,
         change: impl FnOnce(&mut PolicyCard),
     ) -> Result<Self, InferError> {
-        let (mut card, architecture, bytes) = caril_pack::load(dir)?;
+        let (mut card, architecture, weights) = caril_pack::load(dir)?;
         change(&mut card);
         let path = || dir.join(WEIGHTS_FILE);
         let tensors =
-            bpk::read(&bytes).map_err(|message| PackError::Weights { message, path: path() })?;
+            bpk::read(&weights).map_err(|message| PackError::Weights { message, path: path() })?;
         let (input, isa) = (&card.input, options.isa);
-        let with_bytes = ranges.is_some();
+        let bytes = ranges.is_some();
         let net = match ranges {
             None => Net::new(architecture, input, tensors, isa),
             Some(ranges) => Net::with_bytes(architecture, input, tensors, isa, ranges),
@@ -121,7 +121,6 @@ impl CpuPolicy {
         let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();
         let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
         let Net { speed, output, watched, .. } = net;
-        let bytes = with_bytes;
         let mut policy = Self { card, preprocessor, program, rows, watched, speed, output, bytes };
         let frame = Frame::for_camera(&policy.card.camera);
         // A prediction or a fault; both have touched all memory.

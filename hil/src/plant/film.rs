@@ -62,6 +62,17 @@ impl Film {
     }
 }
 
+/// What was kept, as the frame after `at` others. Keeps the frame's memory, unlike `clone`.
+pub fn show(kept: &Frame, frame: &mut Frame, at: u64, period_ns: u64) {
+    frame.image.data.clone_from(&kept.image.data);
+    (frame.image.width, frame.image.height) = (kept.image.width, kept.image.height);
+    frame.image.order = kept.image.order;
+    (frame.ego, frame.nav, frame.truth) = (kept.ego, kept.nav, kept.truth);
+    frame.advisory_speed_mps = kept.advisory_speed_mps;
+    frame.id = FrameId(at + 1);
+    frame.sim_time_ns = at * period_ns;
+}
+
 impl World for Film {
     fn info(&self) -> &PlantInfo {
         &self.info
@@ -78,14 +89,7 @@ impl World for Film {
         let Some(shown) = self.frames.get((self.at % self.frames.len() as u64) as usize) else {
             return Observation::plain(Observed::Gone);
         };
-        // Keeps the memory, unlike `clone`.
-        frame.image.data.clone_from(&shown.image.data);
-        (frame.image.width, frame.image.height) = (shown.image.width, shown.image.height);
-        frame.image.order = shown.image.order;
-        (frame.ego, frame.nav, frame.truth) = (shown.ego, shown.nav, shown.truth);
-        frame.advisory_speed_mps = shown.advisory_speed_mps;
-        frame.id = FrameId(self.at + 1);
-        frame.sim_time_ns = self.at * self.period_ns;
+        show(shown, frame, self.at, self.period_ns);
         Observation::plain(Observed::Fresh)
     }
 

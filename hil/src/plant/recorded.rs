@@ -10,28 +10,23 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use caril_core::{
-    CameraSpec, Command, EndReason, Fault, Frame, FrameId, Image, Mode, Observation, Observed,
-    Pacing, PixelOrder, PlantInfo, StepRecord, World,
+    CameraSpec, Command, EndReason, Fault, Frame, Image, Mode, Observation, Observed, Pacing,
+    PixelOrder, PlantInfo, World,
 };
 use caril_record::Recording;
 
 use super::course::{Shared, Tick};
+use super::film::show;
 use crate::exit::usage;
 
 /// Pictures decoded ahead: 0.4 s at 20 Hz, 13 MB.
 const AHEAD: usize = 8;
 
-/// One recorded frame.
-struct Shown {
-    step: StepRecord,
-    image: Image,
-}
-
 /// The recorded drive.
 pub struct Recorded {
     info: PlantInfo,
-    coming: Receiver<Shown>,
-    now: Option<Shown>,
+    coming: Receiver<Frame>,
+    now: Option<Frame>,
     period_ns: u64,
     /// Frames shown and answered.
     at: u64,
@@ -86,7 +81,7 @@ impl Recorded {
 
 /// Hands over every picture of the file once, those that cannot be read left out; whether there is
 /// reason for another lap.
-fn lap(path: &Path, camera: &CameraSpec, give: &SyncSender<Shown>) -> bool {
+fn lap(path: &Path, camera: &CameraSpec, give: &SyncSender<Frame>) -> bool {
     let Ok(recording) = Recording::open(path) else { return false };
     let mut some = false;
     for (step, picture) in recording.frames().flatten() {
@@ -94,8 +89,17 @@ fn lap(path: &Path, camera: &CameraSpec, give: &SyncSender<Shown>) -> bool {
         if (image.width, image.height) != (camera.width, camera.height) {
             continue;
         }
-        let image = as_delivered(image, camera.order);
-        if give.send(Shown { step, image }).is_err() {
+        let frame = Frame {
+            id: step.frame_id,
+            sim_time_ns: step.sim_time_ns,
+            received_ns: 0,
+            image: as_delivered(image, camera.order),
+            ego: step.ego,
+            nav: step.nav,
+            advisory_speed_mps: step.advisory_speed_mps,
+            truth: step.truth,
+        };
+        if give.send(frame).is_err() {
             return false;
         }
         some = true;
@@ -131,23 +135,16 @@ impl World for Recorded {
         if self.now.is_none() {
             self.now = self.coming.recv().ok();
         }
-        let Some(Shown { step, image }) = &self.now else {
+        let Some(kept) = &self.now else {
             return Observation::plain(Observed::Gone);
         };
-        // Keeps the memory, unlike `clone`.
-        frame.image.data.clone_from(&image.data);
-        (frame.image.width, frame.image.height) = (image.width, image.height);
-        frame.image.order = image.order;
-        (frame.ego, frame.nav, frame.truth) = (step.ego, step.nav, step.truth);
-        frame.advisory_speed_mps = step.advisory_speed_mps;
-        frame.id = FrameId(self.at + 1);
-        frame.sim_time_ns = self.at * self.period_ns;
+        show(kept, frame, self.at, self.period_ns);
         Observation::plain(Observed::Fresh)
     }
 
     fn actuate(&mut self, command: &Command) -> Result<(), Fault> {
         self.at += 1;
-        let speed_mps = self.now.take().map_or(0.0, |shown| shown.step.ego.speed_mps);
+        let speed_mps = self.now.take().map_or(0.0, |kept| kept.ego.speed_mps);
         let own = self.shared.own_brake.swap(false, Ordering::Relaxed);
         let mode = if own { Mode::SafeStop } else { command.mode } as u8;
         self.shared.mode.store(mode, Ordering::Relaxed);
