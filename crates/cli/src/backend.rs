@@ -30,7 +30,7 @@ impl BackendArg {
 
     /// Burn's name of it; `None` for those that are not Burn's.
     #[cfg(feature = "burn")]
-    const fn of_burn(self) -> Option<caril_policy::Backend> {
+    pub const fn of_burn(self) -> Option<caril_policy::Backend> {
         match self {
             Self::Cpu | Self::Int8 => None,
             Self::Flex => Some(caril_policy::Backend::Flex),

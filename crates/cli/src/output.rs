@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use caril_runtime::StopFlag;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
-/// Human text goes to stderr; `RUST_LOG` says how much of it.
+/// Human text goes to stderr; `RUST_LOG` says how much of it (`debug`, `caril=trace`).
 pub fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var("RUST_LOG").ok().and_then(|s| s.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .compact()
-        .init();
+        .with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
 }
 
 /// A progress bar on stderr if that is a terminal, else an invisible one.

@@ -146,7 +146,7 @@ pub struct TrainArgs {
     /// Threads; 0 takes all
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// What runs the network; training has flex alone
+    /// What computes gradients. The same command gives the same weights, to the bit, on flex alone
     #[arg(long, value_enum, default_value_t = BackendArg::Flex)]
     backend: BackendArg,
     /// One JSON object on stdout
@@ -156,9 +156,12 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     fn options(&self) -> anyhow::Result<TrainOptions> {
-        if self.backend != BackendArg::Flex {
-            return Err(usage("training runs on flex: leave out --backend"));
-        }
+        let Some(backend) = self.backend.of_burn() else {
+            let name = self.backend.name();
+            return Err(usage(format!("--backend {name} cannot train: flex can, and wgpu")));
+        };
+        // Says early, and by which feature, what this build or machine lacks.
+        crate::backend::device_name(self.backend)?;
         let base = match self.recipe {
             RecipeArg::Default => TrainOptions::default(),
             RecipeArg::Paper => TrainOptions::paper(),
@@ -231,6 +234,7 @@ impl TrainArgs {
             checkpoint_every: self.checkpoint_every,
             threads: self.threads,
             // A resumed training is the same training.
+            backend,
             command: std::env::args()
                 .skip(1)
                 .filter(|a| a != "--resume")

@@ -282,7 +282,16 @@ impl Builder {
             if let Some(range) = self.ranges.next().filter(|[low, high]| low < high) {
                 let (scale, zero) = code(range);
                 let output = self.bytes(input.len());
-                self.ops.push(Op::Quantize(Quantize { input: span, output, scale, zero }));
+                let quantize = Quantize { input: span, output, scale, zero };
+                // What a depthwise convolution writes is read by the next layer alone
+                // ([`Self::depthwise`]): it may leave nothing but bytes.
+                let fused = match self.ops.last_mut() {
+                    Some(Op::Depthwise(before)) => before.fuse(&quantize),
+                    _ => false,
+                };
+                if !fused {
+                    self.ops.push(Op::Quantize(quantize));
+                }
                 for (from, _) in &mut pixels {
                     *from -= small(input.start);
                 }
@@ -336,7 +345,8 @@ impl Builder {
         self.ops.push(Op::Conv(conv));
     }
 
-    /// A depthwise convolution with the input's padding; `filter` has one input channel.
+    /// A depthwise convolution with the input's padding; `filter` has one input channel. No layer
+    /// but the next may read `output`.
     pub fn depthwise(
         &mut self,
         (input, output): (&Map, &Map),

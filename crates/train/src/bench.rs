@@ -78,7 +78,14 @@ pub fn bench_train(
         features: None,
     };
     let size = (input.width as usize, input.height as usize);
-    let ours = Gradients::new(net.clone(), slots.clone(), size, Freeze::None, 1);
+    let ours = Gradients::new(
+        net.clone(),
+        (&values, slots.clone()),
+        size,
+        Freeze::None,
+        1,
+        Device::flex(),
+    );
     let loss = Loss::default();
     let pieces: Vec<_> = (0..batch)
         .step_by(ours.chunk(batch))
@@ -102,7 +109,7 @@ pub fn bench_train(
         waited.push(summary.waited_share);
         step.push(timed(&|values, step| ours.gradient(values, &pieces, step, &loss, &pools).1));
         burn.push(timed(&|values, _| {
-            autodiff_gradient(&net, values, &whole, &loss, Freeze::None).1
+            autodiff_gradient(&Device::flex(), &net, values, &whole, &loss, Freeze::None).1
         }));
     }
     let (train, burn) = (median(train), median(burn));

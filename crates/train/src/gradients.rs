@@ -1,5 +1,5 @@
 //! Where gradients come from: PilotNet's written-out pass on all workers, or Burn's automatic
-//! differentiation.
+//! differentiation on any device.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,28 +27,36 @@ pub struct Gradients {
     size: (usize, usize),
     freeze: Freeze,
     seed: u64,
+    device: Device,
 }
 
 impl Gradients {
-    /// Of `net` for pictures of `size` (width, height); dropout draws from `seed` and the step.
-    pub const fn new(
+    /// Of `net` for pictures of `size` (width, height), computed on `device`; dropout draws from
+    /// `seed` and the step.
+    pub fn new(
         net: Net,
-        slots: Vec<Slot>,
+        (values, slots): (&[f32], Vec<Slot>),
         size: (usize, usize),
         freeze: Freeze,
         seed: u64,
+        device: Device,
     ) -> Self {
-        Self { net, slots, size, freeze, seed }
+        let net = unflatten(net, values, &device);
+        Self { net, slots, size, freeze, seed, device }
     }
 
     /// Samples per piece in which [`Gradients::gradient`] wants a batch of `batch`.
-    pub const fn chunk(&self, batch: usize) -> usize {
-        if matches!(self.net, Net::PilotNet(_)) { CHUNK } else { batch }
+    pub fn chunk(&self, batch: usize) -> usize {
+        if self.is_written_out() { CHUNK } else { batch }
     }
 
-    /// The network with these values, for prediction.
+    fn is_written_out(&self) -> bool {
+        matches!(self.net, Net::PilotNet(_)) && self.device == Device::flex()
+    }
+
+    /// The network with these values on the same device, for prediction.
     pub fn net(&self, values: &[f32]) -> Net {
-        unflatten(self.net.clone(), values, &Device::flex())
+        unflatten(self.net.clone(), values, &self.device)
     }
 
     /// Mean loss of the batch of step `step` and its derivatives. Updates the statistics of batch
@@ -62,12 +70,12 @@ impl Gradients {
         pools: &[ThreadPool],
     ) -> (f32, Vec<f32>) {
         let batch: usize = chunks.iter().map(Batch::len).sum();
-        if !matches!(self.net, Net::PilotNet(_)) {
+        if !self.is_written_out() {
             let Some(batch) = chunks.first() else { return (f32::NAN, Vec::new()) };
             // Dropout draws from the process's generator.
             let _drawing = caril_policy::net::generator();
-            Device::flex().seed(self.seed.wrapping_add(step));
-            return autodiff_gradient(&self.net, values, batch, loss, self.freeze);
+            self.device.seed(self.seed.wrapping_add(step));
+            return autodiff_gradient(&self.device, &self.net, values, batch, loss, self.freeze);
         }
         let weights = Weights::new(values, &self.slots, self.size.0, self.size.1);
         let next = AtomicUsize::new(0);
@@ -108,23 +116,25 @@ pub fn is_frozen(freeze: Freeze, slot: &Slot) -> bool {
     }
 }
 
-/// By Burn's automatic differentiation: for the backbones that have no pass of their own, and to
-/// check the one that has. Mean loss over the batch and its derivatives; updates the statistics of
+/// By Burn's automatic differentiation on `device`: for the backbones that have no pass of their own,
+/// for other devices, and to check the pass that is written out. Mean loss over the batch and its derivatives; updates the statistics of
 /// batch normalisation in `values`.
 pub fn autodiff_gradient(
+    device: &Device,
     net: &Net,
     values: &mut [f32],
     batch: &Batch,
     loss: &Loss,
     freeze: Freeze,
 ) -> (f32, Vec<f32>) {
-    let device = Device::flex().autodiff();
+    let plain = device;
+    let device = plain.clone().autodiff();
     let out_of = |trained: &Net| -> NetOutput {
         match (trained, net) {
             // What is frozen is computed outside of the differentiation, in inference mode. Its
             // values in `net` are those in `values`: they never change.
             (Net::ResNet50(trained), Net::ResNet50(frozen)) if freeze == Freeze::Paper => {
-                let image = batch.to_net_input(&Device::flex()).image;
+                let image = batch.to_net_input(plain).image;
                 let data = frozen.paper_frozen(image).into_data();
                 trained.paper_trained(Tensor::from_data(data, &device))
             }

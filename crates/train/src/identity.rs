@@ -41,6 +41,7 @@ pub fn identity(
         ("camera", format!("{:?}", card.camera)),
         ("steer scale", card.steer_scale.to_string()),
         ("speed scale", format!("{:?}", card.inputs.speed_scale_mps)),
+        ("backend", o.backend.name().to_owned()),
         ("freezing", format!("{:?}", o.freeze)),
         ("batch", o.batch.to_string()),
         ("lr", o.lr.to_string()),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::prelude::*;
 use caril_core::PolicyCard;
-use caril_policy::{Net, Pack};
+use caril_policy::{Backend, Net, Pack};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::augment::ground_distances;
@@ -17,7 +17,7 @@ use crate::checkpoint::{Checkpoint, Position, give_up, replace_file};
 use crate::curves;
 use crate::dataset::{Dataset, Sample};
 use crate::error::TrainError;
-use crate::evaluate::{Predicted, Quality, predict, quality};
+use crate::evaluate::{Predicted, Quality, predict_on, quality};
 use crate::features::{FeatureTable, can_freeze};
 use crate::geometry::View;
 use crate::gradients::{Gradients, is_frozen};
@@ -61,6 +61,7 @@ pub fn fit(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainSummary, TrainError> {
     check(options, &net)?;
+    let device = options.backend.device()?;
     let (train, held_out) = dataset.split(options.held_out_every);
     let train = options.balance.keep(train, options.seed);
     if train.is_empty() || (held_out.is_empty() && options.held_out_every != 0) {
@@ -83,10 +84,10 @@ pub fn fit(
     } else if give_up(&options.out) {
         progress(Progress::GivenUp);
     }
-    let measure = Measure::new(&net, &held_out, &card, dataset, &pools, options);
+    let measure = Measure::new(&net, &held_out, &card, dataset, (&pools, &device), options);
     if let Some(over) = found.as_ref().filter(|c| c.position.finished) {
         let mut run = Run::summary(&over.position, options, &train, &held_out)?;
-        run.held_out = measure.of(&Pack::load(&options.out, &Device::flex())?.net).1;
+        run.held_out = measure.of(&Pack::load(&options.out, &device)?.net).1;
         return Ok(run);
     }
 
@@ -117,7 +118,14 @@ pub fn fit(
         features: features.as_ref(),
     };
     let size = (dataset.input.width as usize, dataset.input.height as usize);
-    let engine = Gradients::new(net, slots, size, options.freeze, options.seed);
+    let engine = Gradients::new(
+        net,
+        (&run.values, slots),
+        size,
+        options.freeze,
+        options.seed,
+        device.clone(),
+    );
     let mut pack = Pack { net: engine.net(&run.values), card };
     pack.card.training.frames = train.len() as u64;
 
@@ -139,7 +147,7 @@ pub fn fit(
     summary.held_out = match run.best {
         Some(best) => best,
         // Found before the interruption.
-        None => measure.of(&Pack::load(&options.out, &Device::flex())?.net).1,
+        None => measure.of(&Pack::load(&options.out, &device)?.net).1,
     };
     summary.end = ended.end;
     let busy = (ended.busy as f32).max(1e-6);
@@ -317,6 +325,8 @@ struct Measure<'a> {
     dataset: &'a Dataset,
     speed_scale_mps: f32,
     pools: &'a [ThreadPool],
+    /// That the networks are on.
+    device: &'a Device,
     /// Of the held-out and of the hidden ones, if the backbone is frozen.
     features: Option<(FeatureTable, FeatureTable)>,
     loss: Loss,
@@ -328,7 +338,7 @@ impl<'a> Measure<'a> {
         held_out: &'a [&'a Sample],
         card: &PolicyCard,
         dataset: &'a Dataset,
-        pools: &'a [ThreadPool],
+        (pools, device): (&'a [ThreadPool], &'a Device),
         options: &TrainOptions,
     ) -> Self {
         let input = &dataset.input;
@@ -344,14 +354,17 @@ impl<'a> Measure<'a> {
             hidden,
             dataset,
             speed_scale_mps: card.inputs.speed_scale_mps.unwrap_or(1.0),
-            pools,
+            // One caller keeps any device but the CPU busy.
+            pools: if *device == Device::flex() { pools } else { pools.get(..1).unwrap_or(pools) },
+            device,
             features,
             loss: options.loss,
         }
     }
 
     fn predict(&self, net: &Net, samples: &[&Sample]) -> Vec<Predicted> {
-        predict(net, samples, &self.dataset.input, self.speed_scale_mps, self.pools)
+        let (input, scale) = (&self.dataset.input, self.speed_scale_mps);
+        predict_on(self.device, net, samples, input, scale, self.pools)
     }
 
     fn of(&self, net: &Net) -> (Vec<Predicted>, Quality) {
@@ -422,6 +435,11 @@ fn check(options: &TrainOptions, net: &Net) -> Result<(), TrainError> {
         options.freeze != Freeze::Backbone || !(augment.picture || displaced),
         "freeze",
         "without changes to pictures: their features are computed once",
+    )?;
+    check(
+        options.freeze != Freeze::Backbone || options.backend == Backend::Flex,
+        "freeze",
+        "without --backend: the features of a frozen backbone are computed on flex",
     )?;
     check(
         options.freeze != Freeze::Paper || matches!(net, Net::ResNet50(_)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use caril_core::PolicyCard;
-use caril_policy::Architecture;
+use caril_policy::{Architecture, Backend};
 
 use crate::balance::Balance;
 use crate::evaluate::Quality;
@@ -105,6 +105,9 @@ pub struct TrainOptions {
     pub checkpoint_every: u64,
     /// Worker threads; 0 is one per core. Does not change the result.
     pub threads: usize,
+    /// What computes gradients. flex gives the same weights for the same options, to the bit; what
+    /// others promise depends on their device.
+    pub backend: Backend,
     /// The command line, for the card.
     pub command: String,
     /// Set to stop after the running step; a checkpoint is written.
@@ -138,6 +141,7 @@ impl Default for TrainOptions {
             augment: Augmentation::default(),
             checkpoint_every: 200,
             threads: 0,
+            backend: Backend::default(),
             command: String::new(),
             stop: None,
         }

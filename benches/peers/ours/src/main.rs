@@ -6,6 +6,8 @@
 //! * `serve DIR FILE THREADS ISA` – per line `N` on stdin: N predictions, their nanoseconds on one
 //!   line of stdout; per line `out`: regression and probabilities of every image, one line each.
 //! * `serve8 DIR FILE THREADS ISA` – the same with int8, calibrated on the images of FILE.
+//! * `spin NANOS` – serves arithmetic in registers instead of predictions, about NANOS of it each
+//!   time: what varies here is the machine.
 //! * `check ARCHITECTURE WIDTH HEIGHT FRAMES` – every kernel of this machine on one and two threads,
 //!   f32 and int8, on random weights: the same bits everywhere they should be. For Miri and the
 //!   sanitizers (CONTRIBUTING.md).
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<()> {
             let options = Options { threads: 1, isa: by_name(isa)? };
             profile(CpuPolicy::load(dir.as_ref(), options)?, file, Some(peak.parse()?))?;
         }
+        ["spin", nanos] => spin(nanos.parse()?)?,
         ["check", name, width, height, frames] => {
             let architecture = Architecture::from_name(name).context("no such architecture")?;
             let (width, height) = (width.parse()?, height.parse()?);
@@ -177,35 +180,71 @@ fn with_bytes(dir: &Path, file: &str, options: Options) -> anyhow::Result<CpuPol
 
 fn serve(mut policy: CpuPolicy, file: &str) -> anyhow::Result<()> {
     let images = read(&policy, file)?;
+    let predict = |policy: &mut CpuPolicy, image: &Vec<f32>| {
+        policy.infer_tensor(image, SPEED, BRANCH).map_err(|f| anyhow::anyhow!("{f:?}"))
+    };
     let mut next = 0;
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
-        let mut text = String::new();
-        match line?.as_str() {
-            "out" => {
-                for image in &images {
-                    let p = policy
-                        .infer_tensor(image, SPEED, BRANCH)
-                        .map_err(|f| anyhow::anyhow!("{f:?}"))?;
-                    text += &p.regression().to_string();
-                    p.probs().iter().for_each(|v| text += &format!(" {v}"));
-                    text += "\n";
-                }
-            }
-            count => {
-                for _ in 0..count.parse::<usize>()? {
-                    let image = images.get(next % images.len()).context("no images")?;
-                    next += 1;
-                    let start = Instant::now();
-                    let prediction = policy.infer_tensor(image, SPEED, BRANCH);
-                    let ns = start.elapsed().as_nanos();
-                    prediction.map_err(|f| anyhow::anyhow!("{f:?}"))?;
-                    text += &format!("{ns} ");
-                }
+        let line = line?;
+        if line == "out" {
+            let mut text = String::new();
+            for image in &images {
+                let p = predict(&mut policy, image)?;
+                text += &p.regression().to_string();
+                p.probs().iter().for_each(|v| text += &format!(" {v}"));
                 text += "\n";
             }
+            out.write_all(text.as_bytes())?;
+        } else {
+            answer(&line, &mut out, || {
+                let image = images.get(next % images.len()).context("no images")?;
+                next += 1;
+                predict(&mut policy, image).map(|_| ())
+            })?;
         }
-        out.write_all(text.as_bytes())?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Does something as often as a line asks, and answers how long each took.
+fn answer(
+    line: &str,
+    out: &mut impl std::io::Write,
+    mut work: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for _ in 0..line.parse::<usize>()? {
+        let start = Instant::now();
+        work()?;
+        text += &format!("{} ", start.elapsed().as_nanos());
+    }
+    Ok(writeln!(out, "{text}")?)
+}
+
+/// Serves a loop that depends on nothing but the core's clock.
+fn spin(nanos: f64) -> anyhow::Result<()> {
+    let turn = |count: u64| {
+        let mut x = std::hint::black_box(1.0f32);
+        for _ in 0..count {
+            x = x * 0.999 + 1.0;
+        }
+        std::hint::black_box(x);
+    };
+    let timed = |count: u64| {
+        let start = Instant::now();
+        turn(count);
+        start.elapsed().as_nanos() as f64
+    };
+    let least = (0..20).map(|_| timed(100_000)).fold(f64::INFINITY, f64::min);
+    let count = (nanos / least * 1e5) as u64;
+    let mut out = std::io::stdout();
+    for line in std::io::stdin().lock().lines() {
+        answer(&line?, &mut out, || {
+            turn(count);
+            Ok(())
+        })?;
         out.flush()?;
     }
     Ok(())

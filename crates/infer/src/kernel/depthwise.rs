@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Quantize;
 use super::conv::Epilogue;
 use super::memory::{Aligned, Arena, Share};
 use super::simd::{LANES, Simd};
@@ -40,6 +41,17 @@ pub struct Depthwise {
     weights: Aligned,
     bias: Aligned,
     epilogue: Epilogue,
+    /// Written as bytes instead of f32.
+    bytes: Option<Bytes>,
+}
+
+/// Where and how values become bytes, see [`super::Quantize`].
+#[derive(Debug, Clone, Copy)]
+struct Bytes {
+    /// Where in the arena (in f32) the bytes begin.
+    start: usize,
+    factor: f32,
+    zero: f32,
 }
 
 impl Depthwise {
@@ -79,22 +91,42 @@ impl Depthwise {
             weights: packed,
             bias: Aligned::from_slice(bias),
             epilogue,
+            bytes: None,
         })
+    }
+
+    /// Makes it write what `quantize` would write of its output, and nothing else: the same bytes
+    /// without their f32 going through memory. `false`, and nothing is changed, if that reads
+    /// other values than this writes.
+    pub fn fuse(&mut self, quantize: &Quantize) -> bool {
+        let [_, writes] = self.spans();
+        // Without padding there is nothing between its pixels that `quantize` would have to set.
+        let fits = quantize.input == writes && writes.len() == self.outputs();
+        if fits {
+            let (factor, zero) = quantize.steps();
+            self.bytes = Some(Bytes { start: quantize.output, factor, zero });
+        }
+        fits
+    }
+
+    fn outputs(&self) -> usize {
+        self.rows * self.columns * self.blocks * LANES
     }
 
     /// The ranges of the arena that it reads and writes.
     pub fn spans(&self) -> [Range<usize>; 2] {
         let far = |n: usize| (n - 1) * self.stride + self.kernel;
         let width = self.blocks * LANES;
-        [
-            self.input.span(far(self.rows), far(self.columns), width),
-            self.output.span(self.rows, self.columns, width),
-        ]
+        let writes = match self.bytes {
+            Some(bytes) => bytes.start..bytes.start + self.outputs().div_ceil(4),
+            None => self.output.span(self.rows, self.columns, width),
+        };
+        [self.input.span(far(self.rows), far(self.columns), width), writes]
     }
 
     /// Multiply–adds of one run.
     pub fn macs(&self) -> usize {
-        self.rows * self.columns * self.blocks * LANES * self.kernel * self.kernel
+        self.outputs() * self.kernel * self.kernel
     }
 
     /// Its sizes, for reading.
@@ -172,10 +204,73 @@ impl Depthwise {
             }
             let (lo, hi) = (S::splat(self.epilogue.lo), S::splat(self.epilogue.hi));
             let place = y * self.output.row + x * self.output.pixel + block * LANES;
-            let out = arena.at(self.output.offset + place);
-            for n in 0..N {
-                S::store(out.add(n * self.output.pixel), S::clamp(sums[n], lo, hi));
+            if let Some(bytes) = self.bytes {
+                let (factor, zero) = (S::splat(bytes.factor), S::splat(bytes.zero));
+                let out = arena.at(bytes.start).cast::<u8>().add(place);
+                for n in 0..N {
+                    let value = S::clamp(sums[n], lo, hi);
+                    S::bytes(out.add(n * self.output.pixel), value, factor, zero);
+                }
+            } else {
+                let out = arena.at(self.output.offset + place);
+                for n in 0..N {
+                    S::store(out.add(n * self.output.pixel), S::clamp(sums[n], lo, hi));
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Isa, Op, Program};
+
+    const CHANNELS: usize = 32;
+    const OUT: usize = 1024;
+    const BYTES: usize = OUT + 9 * CHANNELS;
+
+    fn depthwise() -> Depthwise {
+        // 5×5 pixels under windows of 3×3: 3×3 pixels.
+        let input = Grid { offset: 0, pixel: CHANNELS, row: 5 * CHANNELS };
+        let output = Grid { offset: OUT, pixel: CHANNELS, row: 3 * CHANNELS };
+        let weights: Vec<f32> =
+            (0..9 * CHANNELS).map(|i| (i * 37 % 101) as f32 * 0.02 - 1.0).collect();
+        let epilogue = Epilogue { add: false, lo: 0.0, hi: 6.0 };
+        let bias = [0.1; CHANNELS];
+        Depthwise::new((input, output), (3, 3), (3, 1), &weights, &bias, epilogue).unwrap()
+    }
+
+    fn quantize(input: Range<usize>) -> Quantize {
+        Quantize { input, output: BYTES, scale: 6.0 / 255.0, zero: 3 }
+    }
+
+    #[test]
+    fn bytes_written_at_once_are_those_of_two_steps() {
+        let run = |ops: fn(Depthwise, Quantize) -> Vec<Op>, op: Depthwise, isa| {
+            let ops = ops(op, quantize(OUT..BYTES));
+            let mut program = Program::new(ops, BYTES + 9 * CHANNELS / 4, isa, 1).unwrap();
+            for (i, v) in program.arena()[..OUT].iter_mut().enumerate() {
+                *v = (i * 61 % 97) as f32 * 0.03 - 1.0;
+            }
+            program.run(0);
+            let bits: Vec<u32> = program.arena()[BYTES..].iter().map(|v| v.to_bits()).collect();
+            assert!(bits.iter().any(|b| *b != 0));
+            bits
+        };
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut one = depthwise();
+            assert!(one.fuse(&quantize(OUT..BYTES)));
+            let two = run(|op, q| vec![Op::Depthwise(op), Op::Quantize(q)], depthwise(), isa);
+            assert_eq!(run(|op, _| vec![Op::Depthwise(op)], one, isa), two, "{}", isa.name());
+        }
+    }
+
+    #[test]
+    fn only_the_whole_output_is_fused() {
+        let mut op = depthwise();
+        let spans = op.spans();
+        assert!(!op.fuse(&quantize(OUT..BYTES - CHANNELS)));
+        assert_eq!(op.spans(), spans);
     }
 }

@@ -29,6 +29,11 @@ impl Quantize {
         [self.input.clone(), self.output..self.output + self.input.len().div_ceil(4)]
     }
 
+    /// What a value is multiplied with, and what is added, before it is rounded.
+    pub(super) fn steps(&self) -> (f32, f32) {
+        (1.0 / self.scale, f32::from(self.zero))
+    }
+
     /// Runs one thread's share.
     ///
     /// # Safety
@@ -36,9 +41,10 @@ impl Quantize {
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd>(&self, arena: Arena, share: Share) {
         let part = share.of(self.input.len() / LANES);
+        let (factor, zero) = self.steps();
         // SAFETY: the caller's promise: `spans` covers both, and they do not overlap.
         unsafe {
-            let (factor, zero) = (S::splat(1.0 / self.scale), S::splat(f32::from(self.zero)));
+            let (factor, zero) = (S::splat(factor), S::splat(zero));
             let from = arena.at(self.input.start).cast_const();
             let to = arena.at(self.output).cast::<u8>();
             for block in part {

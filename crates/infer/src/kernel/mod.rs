@@ -353,20 +353,12 @@ pub fn rgb<'a>(isa: Isa, preprocessor: &'a mut Preprocessor, image: &Image) -> O
         return None;
     }
     match isa {
+        // 512 bits wide the compiler's vectors took 1.4 times as long on a Sapphire Rapids.
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: it is available.
-        Isa::Avx512 => unsafe { rgb_avx512(preprocessor, image) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: it is available.
-        Isa::Avx2 => unsafe { rgb_avx2(preprocessor, image) },
+        // SAFETY: it is available; who has AVX-512 has AVX2 (`is_available`).
+        Isa::Avx512 | Isa::Avx2 => unsafe { rgb_avx2(preprocessor, image) },
         _ => preprocessor.rgb(image),
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-fn rgb_avx512<'a>(preprocessor: &'a mut Preprocessor, image: &Image) -> Option<&'a [u8]> {
-    preprocessor.rgb_inline(image)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -27,7 +27,6 @@ mod view;
 mod wide;
 
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
-use multiversion::multiversion;
 
 pub use self::label::{FAR_M, Tag, depth_m};
 pub use self::lens::Lens;
@@ -167,10 +166,13 @@ impl Camera {
     }
 }
 
-#[multiversion(targets(
-    "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
-    "x86_64+avx+avx2+bmi1+bmi2"
-))]
+#[cfg_attr(
+    feature = "versions",
+    multiversion::multiversion(targets(
+        "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
+        "x86_64+avx+avx2+bmi1+bmi2"
+    ))
+)]
 fn draw(
     camera: &mut Camera,
     scene: &Scene,
@@ -202,10 +204,13 @@ fn draw(
 }
 
 /// The first pass: what each pixel sees of what is within `reach` metres.
-#[multiversion(targets(
-    "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
-    "x86_64+avx+avx2+bmi1+bmi2"
-))]
+#[cfg_attr(
+    feature = "versions",
+    multiversion::multiversion(targets(
+        "x86_64+avx+avx2+bmi1+bmi2+avx512f+avx512bw+avx512dq+avx512vl",
+        "x86_64+avx+avx2+bmi1+bmi2"
+    ))
+)]
 fn find(
     camera: &mut Camera,
     scene: &Scene,

@@ -22,16 +22,18 @@ pub(crate) struct I(pub [i32; LANES]);
 /// A colour of eight pixels.
 pub(crate) type Rgb = [F; 3];
 
+/// `$e` for each lane `$i`. Written out instead of a loop: hundreds of loops in one function cost
+/// the compiler minutes, and it would unroll them anyway.
 macro_rules! lanes {
-    ($i:ident, $zero:expr, $e:expr) => {{
-        let mut r = [$zero; LANES];
-        let mut $i = 0;
-        while $i < LANES {
-            r[$i] = $e;
-            $i += 1;
-        }
-        r
-    }};
+    ($i:ident, $e:expr) => {
+        lanes!($i, $e, 0 1 2 3 4 5 6 7)
+    };
+    ($i:ident, $e:expr, $($lane:literal)*) => {
+        [$({
+            let $i: usize = $lane;
+            $e
+        }),*]
+    };
 }
 
 macro_rules! float_op {
@@ -40,21 +42,21 @@ macro_rules! float_op {
             type Output = F;
             #[inline(always)]
             fn $f(self, o: F) -> F {
-                F(lanes!(i, 0.0, self.0[i] $sign o.0[i]))
+                F(lanes!(i, self.0[i] $sign o.0[i]))
             }
         }
         impl $op<f32> for F {
             type Output = F;
             #[inline(always)]
             fn $f(self, o: f32) -> F {
-                F(lanes!(i, 0.0, self.0[i] $sign o))
+                F(lanes!(i, self.0[i] $sign o))
             }
         }
         impl $op<F> for f32 {
             type Output = F;
             #[inline(always)]
             fn $f(self, o: F) -> F {
-                F(lanes!(i, 0.0, self $sign o.0[i]))
+                F(lanes!(i, self $sign o.0[i]))
             }
         }
     };
@@ -70,14 +72,14 @@ macro_rules! int_op {
             type Output = I;
             #[inline(always)]
             fn $f(self, o: I) -> I {
-                I(lanes!(i, 0, self.0[i].$wrapping(o.0[i])))
+                I(lanes!(i, self.0[i].$wrapping(o.0[i])))
             }
         }
         impl $op<i32> for I {
             type Output = I;
             #[inline(always)]
             fn $f(self, o: i32) -> I {
-                I(lanes!(i, 0, self.0[i].$wrapping(o)))
+                I(lanes!(i, self.0[i].$wrapping(o)))
             }
         }
     };
@@ -94,7 +96,7 @@ impl Neg for F {
     type Output = F;
     #[inline(always)]
     fn neg(self) -> F {
-        F(lanes!(i, 0.0, -self.0[i]))
+        F(lanes!(i, -self.0[i]))
     }
 }
 
@@ -113,32 +115,32 @@ impl F {
     /// One over this.
     #[inline(always)]
     pub(crate) fn inverse(self) -> F {
-        F(lanes!(i, 0.0, 1.0 / self.0[i]))
+        F(lanes!(i, 1.0 / self.0[i]))
     }
 
     #[inline(always)]
     pub(crate) fn over(self, o: F) -> F {
-        F(lanes!(i, 0.0, self.0[i] / o.0[i]))
+        F(lanes!(i, self.0[i] / o.0[i]))
     }
 
     #[inline(always)]
     pub(crate) fn sqrt(self) -> F {
-        F(lanes!(i, 0.0, self.0[i].sqrt()))
+        F(lanes!(i, self.0[i].sqrt()))
     }
 
     #[inline(always)]
     pub(crate) fn abs(self) -> F {
-        F(lanes!(i, 0.0, self.0[i].abs()))
+        F(lanes!(i, self.0[i].abs()))
     }
 
     #[inline(always)]
     pub(crate) fn min(self, o: F) -> F {
-        F(lanes!(i, 0.0, if self.0[i] < o.0[i] { self.0[i] } else { o.0[i] }))
+        F(lanes!(i, if self.0[i] < o.0[i] { self.0[i] } else { o.0[i] }))
     }
 
     #[inline(always)]
     pub(crate) fn max(self, o: F) -> F {
-        F(lanes!(i, 0.0, if self.0[i] > o.0[i] { self.0[i] } else { o.0[i] }))
+        F(lanes!(i, if self.0[i] > o.0[i] { self.0[i] } else { o.0[i] }))
     }
 
     #[inline(always)]
@@ -159,26 +161,26 @@ impl F {
     /// `yes` where this is less than `limit`, else `no`.
     #[inline(always)]
     pub(crate) fn less(self, limit: f32, yes: F, no: F) -> F {
-        F(lanes!(i, 0.0, if self.0[i] < limit { yes.0[i] } else { no.0[i] }))
+        F(lanes!(i, if self.0[i] < limit { yes.0[i] } else { no.0[i] }))
     }
 
     /// Floor; right below 2²², and needs no rounding instruction.
     #[inline(always)]
     pub(crate) fn floor(self) -> F {
         let r = (self + MAGIC) - MAGIC;
-        F(lanes!(i, 0.0, if r.0[i] > self.0[i] { r.0[i] - 1.0 } else { r.0[i] }))
+        F(lanes!(i, if r.0[i] > self.0[i] { r.0[i] - 1.0 } else { r.0[i] }))
     }
 
     /// The integers that these whole numbers below 2²² are.
     #[inline(always)]
     pub(crate) fn whole(self) -> I {
         let m = self + MAGIC;
-        I(lanes!(i, 0, (m.0[i].to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)))
+        I(lanes!(i, (m.0[i].to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)))
     }
 
     #[inline(always)]
     pub(crate) fn bits(self) -> I {
-        I(lanes!(i, 0, self.0[i].to_bits() as i32))
+        I(lanes!(i, self.0[i].to_bits() as i32))
     }
 
     /// Hermite step between `lo` and `hi`.
@@ -198,39 +200,39 @@ impl F {
 impl I {
     #[inline(always)]
     pub(crate) fn shr(self, o: I) -> I {
-        I(lanes!(i, 0, self.0[i].wrapping_shr(o.0[i] as u32)))
+        I(lanes!(i, self.0[i].wrapping_shr(o.0[i] as u32)))
     }
 
     #[inline(always)]
     pub(crate) fn shl(self, o: I) -> I {
-        I(lanes!(i, 0, self.0[i].wrapping_shl(o.0[i] as u32)))
+        I(lanes!(i, self.0[i].wrapping_shl(o.0[i] as u32)))
     }
 
     /// Shift without sign.
     #[inline(always)]
     pub(crate) fn shift(self, bits: u32) -> I {
-        I(lanes!(i, 0, (self.0[i] as u32 >> bits) as i32))
+        I(lanes!(i, (self.0[i] as u32 >> bits) as i32))
     }
 
     #[inline(always)]
     pub(crate) fn at_most(self, o: i32) -> I {
-        I(lanes!(i, 0, if self.0[i] < o { self.0[i] } else { o }))
+        I(lanes!(i, if self.0[i] < o { self.0[i] } else { o }))
     }
 
     #[inline(always)]
     pub(crate) fn float(self) -> F {
-        F(lanes!(i, 0.0, self.0[i] as f32))
+        F(lanes!(i, self.0[i] as f32))
     }
 
     #[inline(always)]
     pub(crate) fn as_bits(self) -> F {
-        F(lanes!(i, 0.0, f32::from_bits(self.0[i] as u32)))
+        F(lanes!(i, f32::from_bits(self.0[i] as u32)))
     }
 
     /// Byte `k` with its sign, as a float.
     #[inline(always)]
     pub(crate) fn byte(self, k: u32) -> F {
-        F(lanes!(i, 0.0, ((self.0[i] << (24 - 8 * k)) >> 24) as f32))
+        F(lanes!(i, ((self.0[i] << (24 - 8 * k)) >> 24) as f32))
     }
 }
 
@@ -269,7 +271,7 @@ pub(crate) fn dot(a: Rgb, b: [f32; 3]) -> F {
 #[inline(always)]
 pub(crate) fn pack(c: Rgb) -> [u32; LANES] {
     let q = [channel(c[0]), channel(c[1]), channel(c[2])];
-    lanes!(i, 0, 0xFF00_0000 | ((q[0].0[i] << 16) | (q[1].0[i] << 8) | q[2].0[i]) as u32)
+    lanes!(i, 0xFF00_0000 | ((q[0].0[i] << 16) | (q[1].0[i] << 8) | q[2].0[i]) as u32)
 }
 
 #[inline(always)]

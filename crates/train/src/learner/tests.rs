@@ -5,6 +5,7 @@ use caril_policy::Architecture;
 
 use super::*;
 use crate::dataset::Drive;
+use crate::evaluate::predict;
 use crate::gradients::autodiff_gradient;
 use crate::options::Augmentation;
 use crate::params::Slot;
@@ -42,9 +43,22 @@ fn written_out_gradient_agrees_with_automatic_differentiation() {
     let pieces = [source.batch(48, 8), source.batch(56, 8), source.batch(64, 8)];
     assert!(whole.steer != whole.class_steer, "the bug is in the targets");
     for loss in [Loss::default(), Loss::Paper] {
-        let (want_loss, want) =
-            autodiff_gradient(&net, &mut values.clone(), &whole, &loss, Freeze::None);
-        let ours = Gradients::new(net.clone(), slots.clone(), (44, 20), Freeze::None, 3);
+        let (want_loss, want) = autodiff_gradient(
+            &Device::flex(),
+            &net,
+            &mut values.clone(),
+            &whole,
+            &loss,
+            Freeze::None,
+        );
+        let ours = Gradients::new(
+            net.clone(),
+            (&values, slots.clone()),
+            (44, 20),
+            Freeze::None,
+            3,
+            Device::flex(),
+        );
         let (got_loss, got) = ours.gradient(&mut values.clone(), &pieces, 2, &loss, &pools);
         assert!((want_loss - got_loss).abs() < 1e-5, "{want_loss} {got_loss}");
         for slot in &slots {
