@@ -20,7 +20,8 @@ args=(drive --frames 100 --no-report --json)
 want=$(hash_of "$work/usual.json")
 [ "$(hash_of "$work/device.json")" = "$want" ] || fail "drives otherwise"
 
-"$device" replay "$work/usual.mcap" >/dev/null || fail "replays otherwise"
+"$device" replay "$work/usual.mcap" >"$work/replay.log" 2>&1 ||
+  fail "replays otherwise: $(cat "$work/replay.log")"
 
 "$device" sim serve --endpoint "ipc://$work/plant" >"$work/serve.log" 2>&1 &
 "$device" "${args[@]}" --record none --plant "ipc://$work/plant" >"$work/served.json" ||

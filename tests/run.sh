@@ -54,6 +54,9 @@ RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --lock
 # The command-line tests run the program itself, which `cargo test` alone would not build.
 step cargo build --release --workspace --locked
 step cargo test --release --workspace --locked
+step bash tests/device_build.sh
+# benches/wgpu.sh builds it, which takes too long here.
+step cargo check --release --locked -p caril-cli --features wgpu
 # Known holes in dependencies, where the tool is; licences and sources are one of the tests above.
 if command -v cargo-deny >/dev/null 2>&1; then
   step cargo deny check licenses sources bans
