@@ -4,8 +4,7 @@
 #
 #     bash benches/wgpu.sh [more options of `caril bench infer`]
 #
-# A folder of its own (target/wgpu), because the feature rebuilds Burn, which takes long. Not yet
-# run to its end anywhere.
+# A folder of its own (target/wgpu), because the feature rebuilds Burn, which takes long.
 # Where there is no GPU, Mesa's lavapipe plays one on the CPU (Debian: mesa-vulkan-drivers).
 set -euo pipefail
 cd "$(dirname "$0")/.."

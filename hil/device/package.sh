@@ -22,7 +22,7 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 # What both hold: program, policy pack, maps, suites (for `doctor` and a first drive without a plant).
 common() {
     install -Dm755 "$program" "$1/bin/caril"
-    install -Dm644 -t "$1/share/caril/weights/default" weights/default/card.toml weights/default/weights.bpk
+    install -Dm644 -t "$1/share/caril/weights/default" weights/default/card.toml weights/default/weights.bpk weights/default/int8.json
     install -Dm644 -t "$1/share/caril/maps" maps/*.xodr
     install -Dm644 -t "$1/share/caril/suites" suites/*.toml
     install -Dm644 -t "$1/share/caril/config" config/default.toml
