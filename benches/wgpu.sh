@@ -14,6 +14,8 @@ if ! ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 
   (apt-get update -q && apt-get install -y -q --no-install-recommends mesa-vulkan-drivers) >/dev/null ||
     echo "not installed; caril will say what it finds" >&2
 fi
+# Mesa complains on a machine without a desktop.
+export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/wgpu}
 cargo build --release --locked -p caril-cli --features wgpu
 exec "$CARGO_TARGET_DIR/release/caril" bench infer --backend cpu wgpu \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The build that goes into a car: small, and it drives, replays and serves like the usual one, bit
-# by bit. Needs the usual one in the target folder.
+# by bit, out of its package too. Needs the usual one in the target folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -19,6 +19,14 @@ args=(drive --frames 100 --no-report --json)
 "$device" "${args[@]}" --record "$work/device.mcap" >"$work/device.json"
 want=$(hash_of "$work/usual.json")
 [ "$(hash_of "$work/device.json")" = "$want" ] || fail "drives otherwise"
+
+if command -v dpkg-deb >/dev/null 2>&1; then
+  bash hil/device/package.sh "$work/package" >/dev/null
+  tar -xzf "$work"/package/caril-*.tar.gz -C "$work"
+  (cd "$work"/caril-*/ && bin/caril "${args[@]}" --record none) >"$work/packed.json"
+  [ "$(hash_of "$work/packed.json")" = "$want" ] || fail "the package drives otherwise"
+  dpkg-deb --contents "$work"/package/caril_*.deb | grep /usr/bin/caril >/dev/null || fail "no program in the package"
+fi
 
 "$device" replay "$work/usual.mcap" >"$work/replay.log" 2>&1 ||
   fail "replays otherwise: $(cat "$work/replay.log")"

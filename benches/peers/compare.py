@@ -6,9 +6,9 @@
 Installs the runtimes from PyPI into DIR/venv, builds `ours`, makes packs with random weights,
 exports them, checks that all predictions agree within 1e-4, then measures in turns: in every round
 each engine predicts for a twentieth of a second, at one and at two threads. At one thread a loop of
-the same length that only computes in registers has its turn too: its p99 is the machine's. PyTorch's wheel on PyPI
-for x86 brings 5 GB of CUDA along; `--torch-python FILE` names a Python that has torch, numpy and
-onnx already. Prints a Markdown table and writes DIR/results.json.
+the same length that only computes in registers has its turn too: its p99 is the machine's.
+PyTorch's wheel on PyPI for x86 brings 5 GB of CUDA along; `--torch-python FILE` names a Python that
+has torch, numpy and onnx already. Prints a Markdown table and writes DIR/results.json.
 """
 
 import argparse
@@ -144,8 +144,8 @@ def main():
                 if number < exact and engine.off > TOLERANCE:
                     sys.exit(f"{network}: {engine.name} is {engine.off} off")
             if threads == 1:
-                # As long as one of our predictions, without memory or instructions that heat: what
-                # varies there is the machine's doing.
+                # As long as one of our predictions, without memory: what varies there is the
+                # machine's doing.
                 [times] = engines[0].ask(20)
                 engines.append(Engine("control loop", [ours, "spin", str(min(times))], threads))
                 engines[-1].off = 0.0

@@ -10,7 +10,8 @@ out=$(cd "$out" && pwd)
 
 cargo build --locked --profile device -p caril-cli --no-default-features
 program=${CARGO_TARGET_DIR:-target}/device/caril
-version=$("$program" --version | cut -d' ' -f2)
+# The first line; what the build has follows.
+version=$("$program" --version | sed -n '1s/.* //p')
 machine=$(uname -m)
 arch=$(dpkg --print-architecture 2>/dev/null || echo "$machine")
 
@@ -22,7 +23,7 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 # What both hold: program, policy pack, maps, suites (for `doctor` and a first drive without a plant).
 common() {
     install -Dm755 "$program" "$1/bin/caril"
-    install -Dm644 -t "$1/share/caril/weights/default" weights/default/card.toml weights/default/weights.bpk weights/default/int8.json
+    install -Dm644 -t "$1/share/caril/weights/default" weights/default/{card.toml,weights.bpk,int8.json}
     install -Dm644 -t "$1/share/caril/maps" maps/*.xodr
     install -Dm644 -t "$1/share/caril/suites" suites/*.toml
     install -Dm644 -t "$1/share/caril/config" config/default.toml
