@@ -28,6 +28,7 @@ fn drive(config: Config) {
             },
             image: ImageCheck { mean_luma: 90.0, fingerprint: id, malformed: false },
             prediction: Ok(Prediction::new((id as f32).sin(), probs).unwrap()),
+            second: id.is_multiple_of(3).then(|| Prediction::new(0.3, probs).unwrap()),
             overrun: id % 17 == 0,
             faults: FaultSet::EMPTY,
         });

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use caril_control::{Class, Manoeuvre, Recovery, Steering, rule};
 use caril_core::{
-    Config, Fault, FaultSet, Frame, FrameId, Mode, Observed, Pacing, Policy, PolicyCard,
+    Config, Fault, FaultSet, Frame, FrameId, Lift, Mode, Observed, Pacing, Policy, PolicyCard,
     Prediction, StepRecord, World,
 };
 use caril_runtime::{Clock, DriveOptions, Pipeline, StopFlag};
@@ -132,6 +132,9 @@ impl Policy for Meddled {
             Some(fault) => Err(fault),
             None => self.told.infer(frame),
         }
+    }
+    fn look_again(&mut self, frame: &Frame, _: &Lift) -> Result<Prediction, Fault> {
+        self.infer(frame)
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use caril_core::{
-    CameraSpec, Command, Config, Fault, FaultSet, Frame, FrameId, Observation, Observed, Pacing,
-    PlantInfo, Policy, PolicyCard, Prediction, Stage, StepRecord, World,
+    CameraSpec, Command, Config, Fault, FaultSet, Frame, FrameId, Lift, Observation, Observed,
+    Pacing, PlantInfo, Policy, PolicyCard, Prediction, Stage, StepRecord, World,
 };
 use caril_policy::{Backend, BurnPolicy, Pack};
 use caril_record::{Part, Recorder, Recording, RecordingHeader};
@@ -210,6 +210,9 @@ impl Policy for Slow {
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
         self.0.infer(frame)
+    }
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        self.0.look_again(frame, lift)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The controller: correction, longitudinal control, limits and gate in one step.
 
 use caril_core::{
-    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, Fault, FaultSet,
-    MEMORY_LAYOUT, Mode, Prediction, Regime,
+    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, CorrectionMode, Fault,
+    FaultSet, Lift, MEMORY_LAYOUT, Mode, Prediction, Regime,
 };
 
 use crate::memory::Words;
@@ -22,6 +22,9 @@ pub struct StepInput {
     pub image: ImageCheck,
     /// What the policy said.
     pub prediction: Result<Prediction, Fault>,
+    /// What it said of the brightened picture; only where [`Controller::second_look`] asks for it.
+    /// It counts instead of the first.
+    pub second: Option<Prediction>,
     /// Whether the step took longer than its deadline.
     pub overrun: bool,
     /// Faults that others found: the world's observation, the driver.
@@ -134,6 +137,20 @@ impl Controller {
         w.f32(target_speed_mps);
     }
 
+    /// How to brighten the picture for a second look, if the first leaves doubt and the picture is
+    /// dark. A function of the first look alone, not of what the controller remembers.
+    pub fn second_look(&self, first: &Prediction, image: &ImageCheck) -> Option<Lift> {
+        let config = &self.config.correction;
+        if config.mode != CorrectionMode::Calibrated || !config.second_look {
+            return None;
+        }
+        let scaled = first.temperature_scaled(self.calibration.temperature);
+        if scaled.neighbour_mass() >= self.calibration.mass_enter {
+            return None;
+        }
+        Lift::of(image.mean_luma)
+    }
+
     /// One step with a frame.
     pub fn step(&mut self, input: &StepInput) -> StepOutput {
         let mut faults = input.faults;
@@ -194,9 +211,13 @@ impl Controller {
     ) -> Result<(f32, Correction), Fault> {
         let prediction = input.prediction?;
         let key = (self.config.drive_loop.seed, input.frame.id);
-        let correction =
-            correct(&self.config.correction, &self.calibration, &prediction, state, key);
-        if !correction.steer.is_finite() {
+        let believed = input.second.unwrap_or(prediction);
+        let mut correction =
+            correct(&self.config.correction, &self.calibration, &believed, state, key);
+        if input.second.is_some() && correction.regime == Regime::Kept {
+            correction.regime = Regime::SecondLook;
+        }
+        if !(correction.steer.is_finite() && correction.sigma.is_finite()) {
             return Err(Fault::PredictionNonFinite);
         }
         Ok((prediction.regression().clamp(-1.0, 1.0), correction))

@@ -28,7 +28,7 @@ pub struct CorrectionState {
 /// frame id).
 ///
 /// `config` and `calibration` are expected to be validated; a calibration that is not can give a
-/// steer that is not finite, which the gate refuses.
+/// sigma that is not finite, which the controller refuses.
 pub fn correct(
     config: &CorrectionConfig,
     calibration: &Calibration,
@@ -47,7 +47,6 @@ pub fn correct(
         CorrectionMode::Paper => paper(calibration, prediction, rng_key),
         CorrectionMode::Calibrated => calibrated(config, calibration, prediction, state),
     };
-    // `clamp` keeps a NaN, and that is wanted here: it must reach the gate as what it is.
     correction.steer = correction.steer.clamp(-1.0, 1.0);
     correction
 }
@@ -125,15 +124,22 @@ fn calibrated(
         };
     }
     let b = calibration.class_variance_gain * variance + calibration.class_variance_floor;
-    // Inverse-variance weights 1/a and 1/b, written so that b = 0 is no division by zero.
-    let share = a / (a + b);
+    let (steer, variance) = nearer_to_straight_on((r, a), (scaled.class_centre(), b));
     Correction {
-        steer: r + share * (scaled.class_centre() - r),
+        steer,
         regime: Regime::Fused,
         speed_cap_mps: speed_cap(config, calibration, mass),
         confidence: mass,
-        sigma: libm::sqrtf(share * b),
+        sigma: libm::sqrtf(variance),
     }
+}
+
+/// Of the two heads' steers, each with its variance, the smaller; straight on if they point to two
+/// sides. In doubt the regression steers too much (docs/correction.md), and a pull the other way
+/// does harm more often than not.
+fn nearer_to_straight_on(regression: (f32, f32), class: (f32, f32)) -> (f32, f32) {
+    let smaller = if libm::fabsf(class.0) < libm::fabsf(regression.0) { class } else { regression };
+    if regression.0 * class.0 < 0.0 { (0.0, smaller.1) } else { smaller }
 }
 
 /// Highest cap at and above `mass_enter`, lowest at and below `mass_floor`, linear between.

@@ -45,6 +45,9 @@ fn no_step_allocates() {
                         frame: FrameMeta::of(&frame, 0),
                         image: check_image(&frame.image),
                         prediction: prediction.map_err(|_| Fault::PredictionMalformed),
+                        second: prediction.ok().filter(|p| {
+                            controller.second_look(p, &check_image(&frame.image)).is_some()
+                        }),
                         overrun: i % 17 == 0,
                         faults: FaultSet::EMPTY,
                     };

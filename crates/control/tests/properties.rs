@@ -61,14 +61,20 @@ fn step(stand: bool) -> impl Strategy<Value = Step> {
     let frame = (
         (prop_oneof![300 => Just(1_u64), 4 => 0_u64..4, 1 => any::<u64>()], 0_u32..2),
         (mostly(speed), mostly(0.0..15.0), mostly(20.0..200.0)),
-        (prediction(), prop::bool::weighted(0.02), prop::bool::weighted(0.005), faults()),
+        (
+            prediction(),
+            prediction(),
+            prop::bool::weighted(0.02),
+            prop::bool::weighted(0.005),
+            faults(),
+        ),
         (any::<u64>(), prop_oneof![150 => Just(50_000_000_u64), 1 => 0_u64..3_000_000_000]),
     )
         .prop_map(
             |(
                 (id, dropped),
                 (speed, advisory, luma),
-                (prediction, overrun, malformed, faults),
+                (prediction, second, overrun, malformed, faults),
                 (print, dt),
             )| {
                 let ego = EgoState {
@@ -90,6 +96,7 @@ fn step(stand: bool) -> impl Strategy<Value = Step> {
                     },
                     image: ImageCheck { mean_luma: luma, fingerprint: print % 50, malformed },
                     prediction,
+                    second: second.ok().filter(|_| print % 3 == 0),
                     overrun,
                     faults,
                 }))

@@ -13,7 +13,8 @@ pub enum CorrectionMode {
     Off,
     /// The paper's rule with its hand-set thresholds.
     Paper,
-    /// Calibrated probabilities, fusion by variance, hysteresis, speed cap.
+    /// Calibrated probabilities with hysteresis: in doubt a second look at a dark picture, of the two
+    /// heads the one nearer to straight on, a speed cap.
     #[default]
     Calibrated,
 }
@@ -28,6 +29,8 @@ pub struct CorrectionConfig {
     pub speed_cap_min_mps: f32,
     /// Mode `calibrated`: the cap where the correction engages, m/s.
     pub speed_cap_max_mps: f32,
+    /// Mode `calibrated`: in doubt of a dark picture, look at it once more, brightened.
+    pub second_look: bool,
     /// Mode `calibrated`: engages below this mass of argmax ± 1 instead of the card's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mass_enter: Option<f32>,
@@ -76,6 +79,7 @@ impl Default for CorrectionConfig {
             mode: CorrectionMode::Calibrated,
             speed_cap_min_mps: 5.5,
             speed_cap_max_mps: 10.0,
+            second_look: true,
             mass_enter: None,
             mass_exit: None,
             mass_floor: None,

@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::{Image, InputSpec};
+use crate::{Image, InputSpec, Lift};
 
 /// Weights of the source pixels of one output row or column.
 #[derive(Debug, Clone)]
@@ -126,6 +126,14 @@ impl Preprocessor {
             }
         }
         Some(())
+    }
+
+    /// What [`Self::rgb`] made last, brightened in place; as it is for `None`.
+    pub fn lifted(&mut self, lift: Option<&Lift>) -> &[u8] {
+        if let Some(lift) = lift {
+            self.rgb.iter_mut().for_each(|byte| *byte = lift.byte(*byte));
+        }
+        &self.rgb
     }
 
     /// The network's input of one image into `out`, channel by channel (CHW), `3 · height ·

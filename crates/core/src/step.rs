@@ -18,15 +18,17 @@ pub enum Regime {
     PaperUnsureKept = 2,
     /// Paper rule 4: regression with noise.
     PaperNoise = 3,
-    /// Calibrated: regression and class distribution fused.
+    /// Calibrated: in doubt, of the two heads' steers the one nearer to straight on.
     Fused = 4,
     /// No usable prediction: the last steer is held.
     NoPrediction = 5,
+    /// Calibrated: a second look at the brightened picture, whose steer is sure and kept.
+    SecondLook = 6,
 }
 
 impl Regime {
     /// Number of regimes.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
     /// All regimes in order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Kept,
@@ -35,6 +37,7 @@ impl Regime {
         Self::PaperNoise,
         Self::Fused,
         Self::NoPrediction,
+        Self::SecondLook,
     ];
 
     /// Its name, as in records.
@@ -46,12 +49,13 @@ impl Regime {
             Self::PaperNoise => "paper_noise",
             Self::Fused => "fused",
             Self::NoPrediction => "no_prediction",
+            Self::SecondLook => "second_look",
         }
     }
 
     /// Whether the action was changed.
     pub const fn is_correction(self) -> bool {
-        matches!(self, Self::PaperBinMean | Self::PaperNoise | Self::Fused)
+        matches!(self, Self::PaperBinMean | Self::PaperNoise | Self::Fused | Self::SecondLook)
     }
 }
 
@@ -144,6 +148,13 @@ pub struct StepRecord {
     pub entropy_nats: f32,
     /// Mass of argmax ± 1.
     pub neighbour_mass: f32,
+    /// Whether the network looked a second time, at the brightened picture, and that counts; if
+    /// not, the next two are zero.
+    pub second_look: bool,
+    /// Regression head of the second look, normalised steer.
+    pub second_regression: f32,
+    /// Class probabilities of the second look as the network gave them.
+    pub second_probs: [f32; BIN_COUNT],
     /// The correction's result.
     pub correction: Correction,
     /// Steer asked for without correction, CARLA scale: the counterfactual.

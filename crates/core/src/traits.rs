@@ -5,7 +5,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CameraSpec, Command, EndReason, Fault, FaultSet, Frame, Pacing, PolicyCard, Prediction,
+    CameraSpec, Command, EndReason, Fault, FaultSet, Frame, Lift, Pacing, PolicyCard, Prediction,
 };
 
 /// What a plant says of itself when it is met.
@@ -99,6 +99,12 @@ pub trait Policy {
     /// [`Fault::PredictionNonFinite`], [`Fault::PredictionMalformed`] or
     /// [`Fault::ImageMalformed`].
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault>;
+
+    /// Predicts once more from the same frame, its picture brightened.
+    ///
+    /// # Errors
+    /// As [`Self::infer`].
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault>;
 }
 
 impl<P: Policy + ?Sized> Policy for alloc::boxed::Box<P> {
@@ -107,5 +113,8 @@ impl<P: Policy + ?Sized> Policy for alloc::boxed::Box<P> {
     }
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
         (**self).infer(frame)
+    }
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        (**self).look_again(frame, lift)
     }
 }

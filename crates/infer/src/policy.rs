@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use caril_core::{
-    BIN_COUNT, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError, Preprocessor,
+    BIN_COUNT, Fault, Frame, Lift, Policy, PolicyCard, Prediction, PredictionError, Preprocessor,
     branch_of, softmax,
 };
 use caril_pack::{PackError, WEIGHTS_FILE};
@@ -141,7 +141,7 @@ impl CpuPolicy {
     /// Times of the stages of one prediction on this thread, for benches. Allocates.
     pub fn profile(&mut self, frame: &Frame) -> Vec<StageTime> {
         let start = Instant::now();
-        let _ = self.input(frame);
+        let _ = self.input(frame, None);
         let ns = start.elapsed().as_nanos() as u64;
         let first = StageTime { what: "input".to_owned(), name: "input", macs: 0, ns };
         let ns = self.program.profile(branch_of(frame.nav));
@@ -189,7 +189,7 @@ impl CpuPolicy {
     /// Widens `ranges` to what the convolutions that could read bytes read of this frame; empty at
     /// the first. On a policy that computes with f32. Allocates.
     pub fn ranges(&mut self, frame: &Frame, ranges: &mut Vec<[f32; 2]>) -> Option<()> {
-        self.input(frame)?;
+        self.input(frame, None)?;
         self.widen(branch_of(frame.nav), ranges);
         Some(())
     }
@@ -217,12 +217,13 @@ impl CpuPolicy {
         Some(values)
     }
 
-    /// The normalised image into the arena.
-    fn input(&mut self, frame: &Frame) -> Option<()> {
+    /// The normalised image, brightened or not, into the arena.
+    fn input(&mut self, frame: &Frame, lift: Option<&Lift>) -> Option<()> {
         let spec = &self.card.input;
         let (scale, offset) = (spec.scale, spec.offset);
         let width = spec.width as usize * 3;
-        let rgb = kernel::rgb(self.program.isa(), &mut self.preprocessor, &frame.image)?;
+        kernel::rgb(self.program.isa(), &mut self.preprocessor, &frame.image)?;
+        let rgb = self.preprocessor.lifted(lift);
         let arena = self.program.arena();
         for (bytes, start) in rgb.chunks_exact(width).zip(&self.rows) {
             let row = arena.get_mut(*start..*start + width)?;
@@ -246,16 +247,24 @@ impl Policy for CpuPolicy {
     }
 
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
-        let speed = match self.card.inputs.speed_scale_mps {
-            Some(scale) => frame.ego.speed_mps / scale,
-            None => 0.0,
-        };
-        self.input(frame).ok_or(Fault::ImageMalformed)?;
-        self.forward(speed, branch_of(frame.nav))
+        self.look(frame, None)
+    }
+
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        self.look(frame, Some(lift))
     }
 }
 
 impl CpuPolicy {
+    fn look(&mut self, frame: &Frame, lift: Option<&Lift>) -> Result<Prediction, Fault> {
+        let speed = match self.card.inputs.speed_scale_mps {
+            Some(scale) => frame.ego.speed_mps / scale,
+            None => 0.0,
+        };
+        self.input(frame, lift).ok_or(Fault::ImageMalformed)?;
+        self.forward(speed, branch_of(frame.nav))
+    }
+
     /// From the image in the arena to the prediction.
     fn forward(&mut self, speed: f32, branch: usize) -> Result<Prediction, Fault> {
         if !speed.is_finite() {

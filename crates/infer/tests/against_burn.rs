@@ -2,7 +2,7 @@
 
 mod common;
 
-use caril_core::{CameraSpec, Policy as _, Prediction};
+use caril_core::{CameraSpec, Lift, Policy as _, Prediction};
 use caril_infer::{CpuPolicy, Isa, Options};
 use caril_policy::{Architecture, Backend, BurnPolicy};
 use common::{camera, frame, save, spec};
@@ -101,5 +101,36 @@ fn default_pack() {
         let frame = frame(&CameraSpec::PAPER, i, [1, 30, 256][i as usize % 3]);
         let off = difference(&ours.infer(&frame).unwrap(), &burn.infer(&frame).unwrap());
         assert!(off <= TOLERANCE, "frame {i}: {off}");
+    }
+}
+
+/// A second look sees the brightened picture: of one colour it is another picture's first look.
+#[test]
+fn a_second_look_is_one_at_the_brightened_picture() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default");
+    let mut burn = BurnPolicy::load(dir.as_ref(), Backend::Flex).unwrap();
+    let mut ours = CpuPolicy::load(dir.as_ref(), Options::default()).unwrap();
+    let lift = Lift::of(20.0).unwrap();
+    let mut flat = |byte| {
+        let mut frame = frame(&CameraSpec::PAPER, 0, 1);
+        frame.image.data.fill(byte);
+        let first = ours.infer(&frame).unwrap();
+        (
+            bits(&first),
+            bits(&ours.look_again(&frame, &lift).unwrap()),
+            bits(&ours.infer(&frame).unwrap()),
+        )
+    };
+    let (dark, again, after) = flat(20);
+    assert_eq!(again, flat(lift.byte(20)).0);
+    assert_ne!(again, dark);
+    assert_eq!(after, dark, "nothing of it stays");
+    for i in 0..6 {
+        let mut frame = frame(&CameraSpec::PAPER, i, 30);
+        frame.image.data.iter_mut().for_each(|byte| *byte /= 6);
+        let want = burn.look_again(&frame, &lift).unwrap();
+        let off = difference(&ours.look_again(&frame, &lift).unwrap(), &want);
+        assert!(off <= TOLERANCE, "frame {i}: {off}");
+        assert!(difference(&burn.infer(&frame).unwrap(), &want) > 10.0 * TOLERANCE);
     }
 }

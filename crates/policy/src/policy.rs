@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::prelude::*;
 use caril_core::{
-    BIN_COUNT, BRANCHES, Fault, Frame, Policy, PolicyCard, Prediction, PredictionError,
-    Preprocessor, branch_of, softmax,
+    BIN_COUNT, BRANCHES, Fault, Frame, Lift, Policy, PolicyCard, Prediction, PredictionError,
+    Preprocessor, branch_of, rgb_to_input, softmax,
 };
 
 use crate::{Backend, Net, NetInput, Pack, PackError};
@@ -75,7 +75,19 @@ impl Policy for BurnPolicy {
     }
 
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
-        self.preprocessor.input(&frame.image, &mut self.input).ok_or(Fault::ImageMalformed)?;
+        self.look(frame, None)
+    }
+
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        self.look(frame, Some(lift))
+    }
+}
+
+impl BurnPolicy {
+    fn look(&mut self, frame: &Frame, lift: Option<&Lift>) -> Result<Prediction, Fault> {
+        self.preprocessor.rgb(&frame.image).ok_or(Fault::ImageMalformed)?;
+        let rgb = self.preprocessor.lifted(lift);
+        rgb_to_input(&self.card.input, rgb, &mut self.input).ok_or(Fault::ImageMalformed)?;
         let speed = match self.card.inputs.speed_scale_mps {
             Some(scale) => frame.ego.speed_mps / scale,
             None => 0.0,

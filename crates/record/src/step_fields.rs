@@ -91,8 +91,15 @@ pub(crate) trait Visitor {
 const NAVS: [&str; NavCommand::COUNT] =
     ["follow", "left", "right", "straight", "change_left", "change_right"];
 pub(crate) const MODES: [&str; 3] = ["nominal", "degraded", "safe_stop"];
-const REGIME_NAMES: [&str; Regime::COUNT] =
-    ["kept", "paper_bin_mean", "paper_unsure_kept", "paper_noise", "fused", "no_prediction"];
+const REGIME_NAMES: [&str; Regime::COUNT] = [
+    "kept",
+    "paper_bin_mean",
+    "paper_unsure_kept",
+    "paper_noise",
+    "fused",
+    "no_prediction",
+    "second_look",
+];
 
 /// Shows every field of `step` to `v` and takes back what `v` makes of it. The patterns name every
 /// field without `..`, so that a new field does not compile until it is in the table.
@@ -112,6 +119,9 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
         confidence,
         entropy_nats,
         neighbour_mass,
+        second_look,
+        second_regression,
+        second_probs,
         correction,
         steer_raw,
         steer_corrected,
@@ -151,6 +161,11 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.f32("confidence", "highest class probability", confidence)?;
     v.f32("entropy_nats", "entropy of the classes, nats", entropy_nats)?;
     v.f32("neighbour_mass", "probability of argmax ± 1", neighbour_mass)?;
+    if v.has(SECOND_LOOK) {
+        v.bool(SECOND_LOOK, "whether it looked again, at the brightened picture", second_look)?;
+        v.f32("second_regression", "regression of the second look, normalised", second_regression)?;
+        v.probs("second_probs", "class probabilities of the second look", second_probs)?;
+    }
 
     v.part(Part::Correct);
     let caril_core::Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
@@ -207,6 +222,8 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     Ok(())
 }
 
+/// Not in recordings of before there were second looks.
+const SECOND_LOOK: &str = "second_look";
 /// Whoever wrote this field wrote all of its age.
 pub(crate) const NEWER: &str = "judged_ns";
 

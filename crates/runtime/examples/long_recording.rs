@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if n > 0 && n % MEMORY_EVERY == 0 {
             writer.write_memory(&decider.memory())?;
         }
-        writer.write(&decider.decide(&seen, prediction), picture.as_ref())?;
+        writer.write(&decider.decide(&seen, prediction, None), picture.as_ref())?;
     }
     let stats = writer.finish()?;
     eprintln!("{} steps, {} pictures, {} bytes", stats.steps, stats.images, stats.bytes);

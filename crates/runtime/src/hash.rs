@@ -16,7 +16,7 @@ impl StepHash {
         u(r.frame_id.0);
         u(r.sim_time_ns);
         u(u64::from(r.dropped));
-        u(u64::from(r.nav as u8) | u64::from(r.predicted) << 8);
+        u(u64::from(r.nav as u8) | u64::from(r.predicted) << 8 | u64::from(r.second_look) << 16);
         u(u64::from(r.mode as u8) | u64::from(r.command.mode as u8) << 8);
         u(u64::from(r.correction.regime as u8));
         u(u64::from(r.faults.bits()));
@@ -45,6 +45,8 @@ impl StepHash {
             f(v);
         }
         r.probs.iter().for_each(|p| f(*p));
+        f(r.second_regression);
+        r.second_probs.iter().for_each(|p| f(*p));
         if let Some(mut truth) = r.truth {
             add_fields(h, truth.fields());
         }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use caril_control::{Controller, FrameMeta, StepInput, StepOutput, check_image};
 use caril_core::{
-    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, FaultSet, Frame, Pacing, Policy,
-    PolicyCard, Prediction, Stage, StageTimes, StepRecord,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, FaultSet, Frame, ImageCheck, Lift,
+    Pacing, Policy, PolicyCard, Prediction, Stage, StageTimes, StepRecord,
 };
 
 /// Where the loop's time comes from. Only measured durations and, in free pacing, the age of a
@@ -71,6 +71,8 @@ impl<P: Policy> Pipeline<P> {
         let image = check_image(&frame.image);
         let checked_ns = clock.now_ns();
         let prediction = self.policy.infer(frame);
+        let second = prediction.ok().and_then(|p| self.decider.second_look(&p, &image));
+        let second = second.map(|lift| self.policy.look_again(frame, &lift));
         let inferred_ns = clock.now_ns();
         // In lockstep nothing is late but by the plant's own time.
         let (judged_ns, received_ns) = match self.decider.pacing {
@@ -90,7 +92,7 @@ impl<P: Policy> Pipeline<P> {
             times: StageTimes { received_ns, judged_ns, ..StageTimes::default() },
             ..StepRecord::default()
         };
-        let mut record = self.decider.decide(&seen, prediction);
+        let mut record = self.decider.decide(&seen, prediction, second);
         let decided_ns = clock.now_ns();
         let ns = &mut record.times.ns;
         ns[Stage::Check as usize] = checked_ns.saturating_sub(start_ns);
@@ -148,13 +150,27 @@ impl Decider {
         Some(Self { controller, plant_ns: memory.plant_ns, ..*self })
     }
 
+    /// Whether and how the policy shall look at the picture a second time.
+    pub fn second_look(&self, first: &Prediction, image: &ImageCheck) -> Option<Lift> {
+        self.controller.second_look(first, image)
+    }
+
     /// Decides on what `seen` saw: its frame's facts, picture check, faults found before the step,
-    /// truth and the clock's two readings. Everything else in it is passed over.
+    /// truth and the clock's two readings. Everything else in it is passed over. `second` is passed
+    /// over too if [`Self::second_look`] does not ask for it; a fault in it is one of the whole
+    /// prediction.
     pub fn decide(
         &mut self,
         seen: &StepRecord,
         prediction: Result<Prediction, Fault>,
+        second: Option<Result<Prediction, Fault>>,
     ) -> StepRecord {
+        let asked = prediction.is_ok_and(|p| self.second_look(&p, &seen.image).is_some());
+        let (prediction, second) = match second.filter(|_| asked) {
+            Some(Ok(second)) => (prediction, Some(second)),
+            Some(Err(fault)) => (Err(fault), None),
+            None => (prediction, None),
+        };
         let StageTimes { received_ns, judged_ns, .. } = seen.times;
         self.plant_ns = self.plant_ns.max(Some(seen.sim_time_ns));
         let output = self.controller.step(&StepInput {
@@ -170,6 +186,7 @@ impl Decider {
             },
             image: seen.image,
             prediction,
+            second,
             overrun: judged_ns.saturating_sub(received_ns) > self.deadline_ns,
             faults: seen.observe_faults,
         });
@@ -181,6 +198,9 @@ impl Decider {
             confidence: prediction.map_or(0.0, |p| p.confidence()),
             entropy_nats: prediction.map_or(0.0, |p| p.entropy_nats()),
             neighbour_mass: prediction.map_or(0.0, |p| p.neighbour_mass()),
+            second_look: second.is_some(),
+            second_regression: second.map_or(0.0, |p| p.regression()),
+            second_probs: second.map_or([0.0; BIN_COUNT], |p| *p.probs()),
             actuate_faults: FaultSet::EMPTY,
             times: StageTimes { received_ns, judged_ns, ..StageTimes::default() },
             ..record(&output, seen)

@@ -16,8 +16,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use caril_control::check_image;
 use caril_core::{
-    Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Policy, PolicyCard,
-    Prediction, StepRecord,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Policy,
+    PolicyCard, Prediction, StepRecord,
 };
 use caril_record::{
     EncodedImage, Episode, Event, ImageFormat, RecordError, RecordedMemory, Recording,
@@ -300,9 +300,9 @@ impl Run {
             Work::Frame { step, before, pixels, picture } => {
                 self.new_drive(&step);
                 self.count(&step, before, picture, policy.is_some());
-                let (seen, prediction) = self.look(&step, pixels, picture, policy);
+                let (seen, prediction, second) = self.look(&step, pixels, picture, policy);
                 for (now, decider) in self.now.iter_mut().zip(&mut self.deciders) {
-                    *now = decider.decide(&seen, prediction);
+                    *now = decider.decide(&seen, prediction, second);
                 }
                 (step, true, before, picture)
             }
@@ -364,14 +364,15 @@ impl Run {
         pixels: Option<Image>,
         picture: Picture,
         policy: Option<&mut (dyn Policy + '_)>,
-    ) -> (StepRecord, Result<Prediction, Fault>) {
+    ) -> (StepRecord, Said, Option<Said>) {
         let mut seen = *then;
         if !is_whole(then) {
             // Such recordings do not tell the clock; the plant's is as good as any.
             (seen.times.received_ns, seen.times.judged_ns) = (then.sim_time_ns, then.sim_time_ns);
         }
         let (Some(pixels), Some(policy)) = (pixels, policy) else {
-            return (seen, recorded_prediction(then));
+            let second = then.second_look.then(|| said(then.second_regression, then.second_probs));
+            return (seen, recorded_prediction(then), second);
         };
         if picture == Picture::Lossless || !is_whole(then) {
             seen.image = check_image(&pixels);
@@ -385,7 +386,12 @@ impl Run {
         frame.nav = then.nav;
         frame.advisory_speed_mps = then.advisory_speed_mps;
         frame.truth = then.truth;
-        (seen, policy.infer(frame))
+        let first = policy.infer(frame);
+        // Where there is a lift it is the same for all: a function of the picture.
+        let lift = first.ok().and_then(|first| {
+            self.deciders.iter().find_map(|d| d.second_look(&first, &seen.image))
+        });
+        (seen, first, lift.map(|lift| policy.look_again(frame, &lift)))
     }
 }
 
@@ -394,13 +400,18 @@ const fn is_whole(step: &StepRecord) -> bool {
     step.times.judged_ns != 0 || step.times.received_ns != 0 || step.sim_time_ns == 0
 }
 
+type Said = Result<Prediction, Fault>;
+
+fn said(regression: f32, probs: [f32; BIN_COUNT]) -> Said {
+    Prediction::new(regression, probs).map_err(|_| Fault::PredictionMalformed)
+}
+
 /// What the network said then, or the fault that it gave instead: the only one of these in the
 /// record, or the first that a policy looks for.
-fn recorded_prediction(then: &StepRecord) -> Result<Prediction, Fault> {
+fn recorded_prediction(then: &StepRecord) -> Said {
     if then.predicted {
-        return Prediction::new(then.regression, then.probs)
-            .map_err(|_| Fault::PredictionMalformed);
+        return said(then.regression, then.probs);
     }
-    let said = [Fault::PredictionNonFinite, Fault::PredictionMalformed, Fault::ImageMalformed];
-    Err(said.into_iter().find(|f| then.faults.contains(*f)).unwrap_or(Fault::EgoInvalid))
+    let faults = [Fault::PredictionNonFinite, Fault::PredictionMalformed, Fault::ImageMalformed];
+    Err(faults.into_iter().find(|f| then.faults.contains(*f)).unwrap_or(Fault::EgoInvalid))
 }

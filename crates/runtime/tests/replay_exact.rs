@@ -5,8 +5,9 @@ use std::path::Path;
 
 use caril_core::{
     BIN_COUNT, Calibration, CameraSpec, Command, Config, CounterRng, EgoState, Fault, FaultSet,
-    Frame, FrameId, InputSpec, NavCommand, Observation, Observed, PACK_FORMAT, Pacing, PlantInfo,
-    Policy, PolicyCard, PolicyInputs, Prediction, Regime, StepRecord, TrainingFacts, Truth, World,
+    Frame, FrameId, InputSpec, Lift, NavCommand, Observation, Observed, PACK_FORMAT, Pacing,
+    PlantInfo, Policy, PolicyCard, PolicyInputs, Prediction, Regime, StepRecord, TrainingFacts,
+    Truth, World,
 };
 use caril_record::{Part, Recorder, RecorderStats, Recording, RecordingHeader, Trigger};
 use caril_runtime::{
@@ -153,6 +154,16 @@ impl Policy for Net {
     }
 
     fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
+        self.said(frame, 0)
+    }
+
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        self.said(frame, u64::from(lift.byte(10)))
+    }
+}
+
+impl Net {
+    fn said(&self, frame: &Frame, salt: u64) -> Result<Prediction, Fault> {
         // Colours, not bytes: a lossless picture may come back in another order.
         let image = &frame.image;
         let [red, ..] = image.order.rgb_offsets();
@@ -165,7 +176,7 @@ impl Policy for Net {
         if !frame.ego.speed_mps.is_finite() {
             return Err(Fault::EgoInvalid);
         }
-        let mut r = CounterRng::new(sum, frame.ego.speed_mps.to_bits().into());
+        let mut r = CounterRng::new(sum + salt, frame.ego.speed_mps.to_bits().into());
         match r.below(60) {
             0 => return Err(Fault::PredictionNonFinite),
             1 => return Err(Fault::PredictionMalformed),

@@ -36,6 +36,9 @@ fn record() -> StepRecord {
         confidence: 11.5,
         entropy_nats: 12.5,
         neighbour_mass: 13.5,
+        second_look: true,
+        second_regression: 13.75,
+        second_probs: std::array::from_fn(|k| k as f32 * 0.01 + 0.005),
         correction: Correction {
             steer: 14.5,
             regime: Regime::Fused,
@@ -82,7 +85,7 @@ fn hash_of_a_known_record() {
     let blind = StepRecord { truth: None, predicted: false, ..record() };
     assert_eq!(
         hex(&[record(), blind]),
-        "ea8136de1c60e724f7741d4959d3c6a7832f2c28c2611297fbdfe544178bad32"
+        "b0d0ff1f079682f22a3c615c85fdda7fb2c9fcc17689f825820befd26d4333b3"
     );
 }
 

@@ -222,6 +222,7 @@ impl Bench {
             },
             image: check_image(&self.picture),
             prediction,
+            second: None,
             overrun: now_ns - received_ns > deadline_ns
                 && meddling.fault != Some(Fault::FrameStale),
             faults: meddling.found,

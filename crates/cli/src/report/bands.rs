@@ -57,8 +57,9 @@ const REGIMES: [(Regime, &str); Regime::COUNT] = [
     (Regime::PaperBinMean, "paper: mean of the sure bin"),
     (Regime::PaperUnsureKept, "paper: unsure, kept"),
     (Regime::PaperNoise, "paper: noise"),
-    (Regime::Fused, "fused"),
+    (Regime::Fused, "in doubt: the head nearer to straight on"),
     (Regime::NoPrediction, "no prediction"),
+    (Regime::SecondLook, "second look, brightened"),
 ];
 
 fn regime_rects(steps: &[StepRecord], axis: &TimeAxis) -> String {

@@ -131,6 +131,8 @@ fn dial(step: &StepRecord, full: f64) -> String {
     )
 }
 
+const AGAIN: &str = " even of the dark picture brightened";
+
 fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
     let confidence = sure(step.correction.confidence);
     let mut text = match step.correction.regime {
@@ -150,6 +152,7 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
         ),
         Regime::Fused => {
             let enter = card.map(|c| c.calibration.mass_enter);
+            let again = if step.second_look { AGAIN } else { "" };
             let below = match enter {
                 Some(e) if step.correction.confidence < e => {
                     format!(", below the {} at which doubt begins", sure(e))
@@ -159,9 +162,13 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
             };
             format!(
                 "Only {confidence} of the mass lay on the likeliest class and its neighbours\
-                 {below}, so regression and classes were fused."
+                 {below}{again}, so of the two heads’ steers the one nearer to straight on was taken."
             )
         }
+        Regime::SecondLook => format!(
+            "The first look at a dark picture left doubt; of the picture brightened the network was \
+             sure ({confidence}), and that steer was taken."
+        ),
         Regime::NoPrediction => {
             "There was no usable prediction: the last steer was held.".to_owned()
         }

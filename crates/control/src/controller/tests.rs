@@ -36,6 +36,7 @@ fn input(id: u64, speed_mps: f32, prediction: Prediction) -> StepInput {
         },
         image: ImageCheck { mean_luma: 90.0, fingerprint: id, malformed: false },
         prediction: Ok(prediction),
+        second: None,
         overrun: false,
         faults: FaultSet::EMPTY,
     }
@@ -95,6 +96,43 @@ fn doubt_corrects_and_caps_the_speed() {
     let between = Prediction::new(0.0, probs).unwrap();
     assert_eq!(c.step(&input(12, 11.0, between)).correction.regime, Regime::Fused);
     assert_eq!(driven(10).step(&input(11, 11.0, between)).correction.regime, Regime::Kept);
+}
+
+#[test]
+fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
+    let dark = ImageCheck { mean_luma: 20.0, fingerprint: 11, malformed: false };
+    let bright = ImageCheck { mean_luma: 60.0, ..dark };
+    let c = driven(10);
+    let lift = c.second_look(&unsure(), &dark);
+    assert_eq!(lift, Lift::of(20.0));
+    assert!(lift.is_some());
+    assert_eq!(c.second_look(&unsure(), &bright), None, "not dark");
+    assert_eq!(c.second_look(&sure(0.1), &dark), None, "no doubt");
+    let other = |change: fn(&mut Config)| {
+        let mut config = Config::default();
+        change(&mut config);
+        let c = Controller::new(config, Calibration::default(), 0.25).unwrap();
+        c.second_look(&unsure(), &dark)
+    };
+    assert_eq!(other(|c| c.correction.second_look = false), None);
+    assert_eq!(other(|c| c.correction.mode = CorrectionMode::Paper), None);
+    assert_eq!(other(|c| c.correction.mode = CorrectionMode::Off), None);
+
+    // Sure at second sight: its steer, without a cap; the first look's is the counterfactual.
+    let again = |second| {
+        let mut c = c;
+        c.step(&StepInput { image: dark, second: Some(second), ..input(11, 11.0, unsure()) })
+    };
+    let out = again(sure(0.1));
+    assert_eq!(out.correction.regime, Regime::SecondLook);
+    assert!((out.steer_raw - 0.05).abs() < 1e-6 && (out.steer_corrected - 0.025).abs() < 1e-6);
+    assert_eq!(out.correction.speed_cap_mps, f32::INFINITY);
+    // Still unsure: the second look's heads, fused.
+    let still = Prediction::new(-0.3, *unsure().probs()).unwrap();
+    let out = again(still);
+    assert_eq!(out.correction.regime, Regime::Fused);
+    assert!((out.steer_raw - 0.05).abs() < 1e-6 && out.steer_corrected <= 0.0, "{out:?}");
+    assert!(out.correction.speed_cap_mps.is_finite());
 }
 
 #[test]

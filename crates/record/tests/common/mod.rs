@@ -68,10 +68,12 @@ pub fn random_step(seed: u64) -> StepRecord {
         confidence: f(&mut r),
         entropy_nats: f(&mut r),
         neighbour_mass: f(&mut r),
+        second_look: r.below(2) == 1,
+        second_regression: f(&mut r),
+        second_probs: std::array::from_fn(|_| f(&mut r)),
         correction: Correction {
             steer: f(&mut r),
-            regime: [Regime::Kept, Regime::PaperNoise, Regime::Fused, Regime::NoPrediction]
-                [r.below(4) as usize],
+            regime: Regime::ALL[r.below(Regime::COUNT as u64) as usize],
             speed_cap_mps: f(&mut r),
             confidence: f(&mut r),
             sigma: f(&mut r),

@@ -1,7 +1,7 @@
 //! Who drives: arms with their packs and configurations, resolved once and the same in every process.
 
 use caril_core::{
-    BIN_COUNT, Calibration, Config, CorrectionMode, Fault, Frame, Pacing, Policy, PolicyCard,
+    BIN_COUNT, Calibration, Config, CorrectionMode, Fault, Frame, Lift, Pacing, Policy, PolicyCard,
     Prediction, bin_center,
 };
 use caril_eval::suite::{Arm, Driver, Mode};
@@ -120,5 +120,10 @@ impl Policy for Borrowed<'_> {
         };
         let probs: [f32; BIN_COUNT] = *p.probs();
         Prediction::new(steer, probs).map_err(|_| Fault::PredictionMalformed)
+    }
+
+    fn look_again(&mut self, frame: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        // Asked for by the calibrated correction alone, which is none of those that change a steer.
+        self.policy.look_again(frame, lift)
     }
 }

@@ -25,7 +25,7 @@ pub const SIGNAL_NAMES: [(&str, &str); SIGNALS] = [
     ("minus_spread", "− standard deviation of the classes"),
     ("head_agreement", "− |regression − mean of the classes|"),
     ("mirror_agreement", "− |regression + that of the mirrored picture|"),
-    ("minus_sigma", "− sigma of the calibrated fusion"),
+    ("minus_sigma", "− sigma of the calibrated correction"),
     // Last, because it is there with --reference only.
     ("feature_nearness", "− distance to the training features (--reference)"),
 ];
