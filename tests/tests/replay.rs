@@ -300,7 +300,7 @@ fn a_threshold_changed_by_a_hundredth_is_found_at_its_tick() {
     let first = other.first.expect("a difference");
     let engaged = steps.iter().find(|s| mass(s) < higher).expect("the least");
     assert_eq!((first.frame_id, first.stage), (engaged.frame_id, Part::Correct));
-    assert!(other.regimes["kept → fused"] > 0);
+    assert!(other.regimes["kept → slowed"] > 0);
 
     // Of the gate and of the longitudinal control.
     let mut config = lossless();

@@ -18,7 +18,7 @@ use crate::scenario;
     after_help = "Example:\n  echo '{\"frame_id\":1,\"regression\":0.1,\"probs\":[0,0,0,0,0,0.5,0.5,0,0,0,0]}' | caril correct --mode paper --seed 1"
 )]
 pub struct CorrectArgs {
-    /// Which rule
+    /// Which rule (`calibrated` without a second look: there is no picture here)
     #[arg(long, value_enum, default_value_t = CorrectionArg::Calibrated)]
     mode: CorrectionArg,
     /// Seed of the random numbers

@@ -22,8 +22,8 @@ pub struct StepInput {
     pub image: ImageCheck,
     /// What the policy said.
     pub prediction: Result<Prediction, Fault>,
-    /// What it said of the brightened picture; only where [`Controller::second_look`] asks for it.
-    /// It counts instead of the first.
+    /// What it said of the brightened picture; only where [`Controller::asks_again`]. It counts
+    /// instead of the first.
     pub second: Option<Prediction>,
     /// Whether the step took longer than its deadline.
     pub overrun: bool,
@@ -137,18 +137,20 @@ impl Controller {
         w.f32(target_speed_mps);
     }
 
-    /// How to brighten the picture for a second look, if the first leaves doubt and the picture is
-    /// dark. A function of the first look alone, not of what the controller remembers.
-    pub fn second_look(&self, first: &Prediction, image: &ImageCheck) -> Option<Lift> {
+    /// Whether the policy shall look at the picture once more, brightened: its first look leaves
+    /// doubt (the mass is below `mass_enter`, also while the correction is engaged), and the picture
+    /// is dark, but not black or malformed. A function of the first look alone, not of what the
+    /// controller remembers.
+    pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
         let config = &self.config.correction;
         if config.mode != CorrectionMode::Calibrated || !config.second_look {
-            return None;
+            return false;
         }
+        let black = image.malformed || image.mean_luma <= self.config.gate.black_mean;
         let scaled = first.temperature_scaled(self.calibration.temperature);
-        if scaled.neighbour_mass() >= self.calibration.mass_enter {
-            return None;
-        }
-        Lift::of(image.mean_luma)
+        !black
+            && Lift::is_for(image.mean_luma)
+            && scaled.neighbour_mass() < self.calibration.mass_enter
     }
 
     /// One step with a frame.
@@ -214,10 +216,10 @@ impl Controller {
         let believed = input.second.unwrap_or(prediction);
         let mut correction =
             correct(&self.config.correction, &self.calibration, &believed, state, key);
-        if input.second.is_some() && correction.regime == Regime::Kept {
+        if input.second.is_some() && correction.regime != Regime::Fused {
             correction.regime = Regime::SecondLook;
         }
-        if !(correction.steer.is_finite() && correction.sigma.is_finite()) {
+        if !(correction.steer + correction.sigma).is_finite() {
             return Err(Fault::PredictionNonFinite);
         }
         Ok((prediction.regression().clamp(-1.0, 1.0), correction))

@@ -124,10 +124,12 @@ fn calibrated(
         };
     }
     let b = calibration.class_variance_gain * variance + calibration.class_variance_floor;
-    let (steer, variance) = nearer_to_straight_on((r, a), (scaled.class_centre(), b));
+    let grave = mass < calibration.mass_grave();
+    let (steer, variance) =
+        if grave { nearer_to_straight_on((r, a), (scaled.class_centre(), b)) } else { (r, a) };
     Correction {
         steer,
-        regime: Regime::Fused,
+        regime: if grave { Regime::Fused } else { Regime::Slowed },
         speed_cap_mps: speed_cap(config, calibration, mass),
         confidence: mass,
         sigma: libm::sqrtf(variance),
@@ -135,7 +137,7 @@ fn calibrated(
 }
 
 /// Of the two heads' steers, each with its variance, the smaller; straight on if they point to two
-/// sides. In doubt the regression steers too much (docs/correction.md), and a pull the other way
+/// sides. In grave doubt the regression steers too much (docs/correction.md), and a pull the other way
 /// does harm more often than not.
 fn nearer_to_straight_on(regression: (f32, f32), class: (f32, f32)) -> (f32, f32) {
     let smaller = if libm::fabsf(class.0) < libm::fabsf(regression.0) { class } else { regression };

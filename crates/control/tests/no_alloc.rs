@@ -30,8 +30,12 @@ fn no_step_allocates() {
             let mut config = Config::default();
             (config.correction.mode, config.longitudinal.mode) = (correction, speed);
             let mut controller = Controller::new(config, Calibration::default(), 0.25).unwrap();
+            let (bright, mut dark, mut again) = (frame.image.clone(), frame.image.clone(), 0);
+            dark.data.fill(20);
+            let mut pictures = [bright, dark];
             let allocations = count(|| {
                 for i in 0..500_u64 {
+                    std::mem::swap(&mut frame.image, &mut pictures[i as usize % 2]);
                     frame.id = FrameId(i);
                     (frame.sim_time_ns, frame.received_ns) = (i * 50_000_000, i * 50_000_000);
                     frame.ego.speed_mps = (i % 13) as f32;
@@ -45,12 +49,13 @@ fn no_step_allocates() {
                         frame: FrameMeta::of(&frame, 0),
                         image: check_image(&frame.image),
                         prediction: prediction.map_err(|_| Fault::PredictionMalformed),
-                        second: prediction.ok().filter(|p| {
-                            controller.second_look(p, &check_image(&frame.image)).is_some()
-                        }),
+                        second: prediction
+                            .ok()
+                            .filter(|p| controller.asks_again(p, &check_image(&frame.image))),
                         overrun: i % 17 == 0,
                         faults: FaultSet::EMPTY,
                     };
+                    again += u32::from(input.second.is_some());
                     std::hint::black_box(controller.step(&input));
                     let faults = FaultSet::from_bits(1 << (i % 18)).unwrap_or_default();
                     let later = frame.received_ns + 20_000_000;
@@ -58,6 +63,7 @@ fn no_step_allocates() {
                 }
             });
             assert_eq!(allocations, 0, "{correction:?} {speed:?}");
+            assert_eq!(again > 50, correction == CorrectionMode::Calibrated, "{again}");
         }
     }
 }

@@ -46,7 +46,8 @@ pub struct PolicyInputs {
 pub struct Calibration {
     /// Logits are divided by this.
     pub temperature: f32,
-    /// RMS error of the regression head where the class head is sure.
+    /// RMS error of the regression head where the class head is sure. This and the next three say
+    /// how far a steer is to be believed ([`crate::Correction::sigma`]); they do not move it.
     pub regression_sigma: f32,
     /// Regression variance grows with the calibrated class variance times this.
     pub regression_variance_gain: f32,
@@ -60,6 +61,14 @@ pub struct Calibration {
     pub mass_exit: f32,
     /// At or below this mass the speed cap is at its lowest.
     pub mass_floor: f32,
+}
+
+impl Calibration {
+    /// Doubt is grave below this mass: where the mass elsewhere is the geometric mean of those at
+    /// `mass_enter` and `mass_floor`, half of the way in nines.
+    pub fn mass_grave(&self) -> f32 {
+        1.0 - libm::sqrtf((1.0 - self.mass_enter) * (1.0 - self.mass_floor))
+    }
 }
 
 impl Default for Calibration {

@@ -18,17 +18,20 @@ pub enum Regime {
     PaperUnsureKept = 2,
     /// Paper rule 4: regression with noise.
     PaperNoise = 3,
-    /// Calibrated: in doubt, of the two heads' steers the one nearer to straight on.
+    /// Calibrated: in grave doubt, of the two heads' steers the one nearer to straight on. (Until
+    /// 2026-11-30 their mean weighted by variance, hence the name, which recordings hold.)
     Fused = 4,
     /// No usable prediction: the last steer is held.
     NoPrediction = 5,
-    /// Calibrated: a second look at the brightened picture, whose steer is sure and kept.
+    /// Calibrated: the regression of a second look, at the brightened picture.
     SecondLook = 6,
+    /// Calibrated: in doubt the regression is kept and the speed capped.
+    Slowed = 7,
 }
 
 impl Regime {
     /// Number of regimes.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
     /// All regimes in order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Kept,
@@ -38,6 +41,7 @@ impl Regime {
         Self::Fused,
         Self::NoPrediction,
         Self::SecondLook,
+        Self::Slowed,
     ];
 
     /// Its name, as in records.
@@ -50,10 +54,11 @@ impl Regime {
             Self::Fused => "fused",
             Self::NoPrediction => "no_prediction",
             Self::SecondLook => "second_look",
+            Self::Slowed => "slowed",
         }
     }
 
-    /// Whether the action was changed.
+    /// Whether the steer was changed.
     pub const fn is_correction(self) -> bool {
         matches!(self, Self::PaperBinMean | Self::PaperNoise | Self::Fused | Self::SecondLook)
     }
@@ -84,7 +89,7 @@ pub enum Stage {
     Observe = 0,
     /// Image checks.
     Check = 1,
-    /// The network.
+    /// The network, both looks where there are two.
     Infer = 2,
     /// Correction, longitudinal control, gate.
     Decide = 3,
@@ -142,7 +147,7 @@ pub struct StepRecord {
     pub regression: f32,
     /// Class probabilities as the network gave them.
     pub probs: [f32; BIN_COUNT],
-    /// Highest class probability.
+    /// Highest class probability; this and the next two are of the first look.
     pub confidence: f32,
     /// Entropy of the classes, nats.
     pub entropy_nats: f32,

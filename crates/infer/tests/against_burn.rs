@@ -110,7 +110,7 @@ fn a_second_look_is_one_at_the_brightened_picture() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default");
     let mut burn = BurnPolicy::load(dir.as_ref(), Backend::Flex).unwrap();
     let mut ours = CpuPolicy::load(dir.as_ref(), Options::default()).unwrap();
-    let lift = Lift::of(20.0).unwrap();
+    let lift = Lift::of(20.0);
     let mut flat = |byte| {
         let mut frame = frame(&CameraSpec::PAPER, 0, 1);
         frame.image.data.fill(byte);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use caril_core::{Fault, Frame, Policy as _};
+use caril_core::{Fault, Frame, Lift, Policy as _};
 use caril_infer::{CpuPolicy, Isa, Options};
 use caril_policy::Architecture;
 use caril_tests::{Counting, allocator_calls_everywhere};
@@ -19,16 +19,18 @@ fn infer_does_not_allocate() {
         save(dir.path(), architecture, spec(architecture, 40, 40));
         let mut frames: Vec<Frame> = (0..6).map(|i| frame(&camera(), i, 256)).collect();
         frames[2].ego.speed_mps = f32::NAN;
+        let lift = Lift::of(20.0);
         frames[3].image.data.pop();
         for threads in [1, 2] {
             for isa in [Isa::best(), Isa::Portable] {
                 let mut policy = CpuPolicy::load(dir.path(), Options { threads, isa }).unwrap();
                 let before = allocator_calls_everywhere();
                 let good = frames.iter().filter(|frame| policy.infer(frame).is_ok()).count();
+                let again = policy.look_again(&frames[0], &lift).is_ok();
                 let bad = policy.infer(&frames[3]) == Err(Fault::ImageMalformed);
                 let after = allocator_calls_everywhere();
                 assert_eq!(after - before, 0, "{architecture:?} {threads} {isa:?}");
-                assert!(good >= 4 && bad);
+                assert!(good >= 4 && bad && again);
             }
         }
     }

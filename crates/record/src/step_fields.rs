@@ -99,6 +99,7 @@ const REGIME_NAMES: [&str; Regime::COUNT] = [
     "fused",
     "no_prediction",
     "second_look",
+    "slowed",
 ];
 
 /// Shows every field of `step` to `v` and takes back what `v` makes of it. The patterns name every
@@ -161,13 +162,14 @@ pub(crate) fn visit<V: Visitor>(step: &mut StepRecord, v: &mut V) -> Result<(), 
     v.f32("confidence", "highest class probability", confidence)?;
     v.f32("entropy_nats", "entropy of the classes, nats", entropy_nats)?;
     v.f32("neighbour_mass", "probability of argmax ± 1", neighbour_mass)?;
+
+    // Whether there is one is the correction's decision: another configuration, not another network.
+    v.part(Part::Correct);
     if v.has(SECOND_LOOK) {
         v.bool(SECOND_LOOK, "whether it looked again, at the brightened picture", second_look)?;
         v.f32("second_regression", "regression of the second look, normalised", second_regression)?;
         v.probs("second_probs", "class probabilities of the second look", second_probs)?;
     }
-
-    v.part(Part::Correct);
     let caril_core::Correction { steer, regime, speed_cap_mps, confidence, sigma } = correction;
     v.f32("correction_steer", "corrected steer, normalised", steer)?;
     let mut k = *regime as usize;

@@ -58,6 +58,7 @@ fn bits(step: &caril_core::StepRecord) -> Vec<u8> {
     let floats = [
         s.advisory_speed_mps,
         s.regression,
+        s.second_regression,
         s.confidence,
         s.entropy_nats,
         s.neighbour_mass,
@@ -72,8 +73,12 @@ fn bits(step: &caril_core::StepRecord) -> Vec<u8> {
         s.command.throttle,
         s.command.brake,
     ];
-    let mut bytes: Vec<u8> =
-        floats.iter().chain(&s.probs).flat_map(|f| f.to_bits().to_le_bytes()).collect();
+    let mut bytes: Vec<u8> = floats
+        .iter()
+        .chain(&s.probs)
+        .chain(&s.second_probs)
+        .flat_map(|f| f.to_bits().to_le_bytes())
+        .collect();
     let (mut ego, mut truth) = (s.ego, s.truth.unwrap_or_default());
     let fields = ego.pose.fields().into_iter().chain(truth.fields());
     fields.for_each(|f| f.value.put_le(|b| bytes.extend_from_slice(b)));
@@ -93,6 +98,28 @@ fn json_of_a_step_keeps_every_bit() {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["sim_time_ns"], step.sim_time_ns);
     }
+}
+
+/// Recordings of before there were second looks have none.
+#[test]
+fn a_step_without_second_look_reads_as_one_that_looked_once() {
+    let once = caril_core::StepRecord {
+        second_look: false,
+        second_regression: 0.0,
+        second_probs: [0.0; caril_core::BIN_COUNT],
+        ..random_step(3)
+    };
+    let mut json = String::new();
+    step_to_json(&once, &mut json);
+    let from = json.find("\"second_look\"").unwrap();
+    let probs = json.find("\"second_probs\"").unwrap();
+    let to = probs + json[probs..].find(']').unwrap() + 2;
+    let older = json[..from].to_owned() + &json[to..];
+    assert!(!older.contains("second"));
+    assert_eq!(bits(&step_from_json(&older).unwrap()), bits(&once));
+    assert_eq!(format!("{:?}", step_from_json(&older).unwrap()), format!("{once:?}"));
+    let half = json[..probs].to_owned() + &json[to..];
+    assert!(step_from_json(&half).is_err(), "a look without its classes");
 }
 
 #[test]

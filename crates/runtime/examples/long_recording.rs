@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use caril_core::{Config, Fault, FrameId, Prediction, StepRecord};
+use caril_core::{Config, FrameId, StepRecord};
 use caril_record::{EncodedImage, Recording, RecordingWriter};
-use caril_runtime::Decider;
+use caril_runtime::{Decider, recorded_looks};
 
 /// As a recorder does.
 const MEMORY_EVERY: u64 = 20;
@@ -34,15 +34,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (seen.times.received_ns, seen.times.judged_ns) = (seen.sim_time_ns, seen.sim_time_ns);
         // Pictures that come again must not count as frozen, nor frames left out then as a gap now.
         (seen.image.fingerprint, seen.dropped) = (n + 1, 0);
-        let prediction = if then.predicted {
-            Prediction::new(then.regression, then.probs).map_err(|_| Fault::PredictionMalformed)
-        } else {
-            Err(Fault::PredictionMalformed)
-        };
+        let (first, second) = recorded_looks(then);
         if n > 0 && n % MEMORY_EVERY == 0 {
             writer.write_memory(&decider.memory())?;
         }
-        writer.write(&decider.decide(&seen, prediction, None), picture.as_ref())?;
+        writer.write(&decider.decide(&seen, first, second), picture.as_ref())?;
     }
     let stats = writer.finish()?;
     eprintln!("{} steps, {} pictures, {} bytes", stats.steps, stats.images, stats.bytes);

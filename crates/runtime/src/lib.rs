@@ -23,7 +23,7 @@ pub use hash::StepHash;
 pub use pipeline::{Clock, Decider, MonotonicClock, Pipeline};
 pub use replay::{
     Changes, Comparison, ExpertDistance, FirstDifference, Picture, ReplayCounts, ReplayError,
-    ReplayOptions, SteerDifference, Tick, replay,
+    ReplayOptions, SteerDifference, Tick, recorded_looks, replay,
 };
 pub use stats::{DriveStats, DriveSummary, ModeCounts, Quantiles};
 pub use thinned::Thinned;

@@ -71,8 +71,8 @@ impl<P: Policy> Pipeline<P> {
         let image = check_image(&frame.image);
         let checked_ns = clock.now_ns();
         let prediction = self.policy.infer(frame);
-        let second = prediction.ok().and_then(|p| self.decider.second_look(&p, &image));
-        let second = second.map(|lift| self.policy.look_again(frame, &lift));
+        let again = prediction.is_ok_and(|first| self.decider.asks_again(&first, &image));
+        let second = again.then(|| self.policy.look_again(frame, &Lift::of(image.mean_luma)));
         let inferred_ns = clock.now_ns();
         // In lockstep nothing is late but by the plant's own time.
         let (judged_ns, received_ns) = match self.decider.pacing {
@@ -150,22 +150,22 @@ impl Decider {
         Some(Self { controller, plant_ns: memory.plant_ns, ..*self })
     }
 
-    /// Whether and how the policy shall look at the picture a second time.
-    pub fn second_look(&self, first: &Prediction, image: &ImageCheck) -> Option<Lift> {
-        self.controller.second_look(first, image)
+    /// Whether the policy shall look at the picture once more, brightened.
+    pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
+        self.controller.asks_again(first, image)
     }
 
     /// Decides on what `seen` saw: its frame's facts, picture check, faults found before the step,
     /// truth and the clock's two readings. Everything else in it is passed over. `second` is passed
-    /// over too if [`Self::second_look`] does not ask for it; a fault in it is one of the whole
-    /// prediction.
+    /// over too where this does not ask for it ([`Self::asks_again`]); a fault in it is one of the
+    /// whole prediction.
     pub fn decide(
         &mut self,
         seen: &StepRecord,
         prediction: Result<Prediction, Fault>,
         second: Option<Result<Prediction, Fault>>,
     ) -> StepRecord {
-        let asked = prediction.is_ok_and(|p| self.second_look(&p, &seen.image).is_some());
+        let asked = prediction.is_ok_and(|first| self.asks_again(&first, &seen.image));
         let (prediction, second) = match second.filter(|_| asked) {
             Some(Ok(second)) => (prediction, Some(second)),
             Some(Err(fault)) => (Err(fault), None),

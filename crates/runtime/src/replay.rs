@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use caril_control::check_image;
 use caril_core::{
-    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Policy,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, Frame, FrameId, Image, Lift, Policy,
     PolicyCard, Prediction, StepRecord,
 };
 use caril_record::{
@@ -371,8 +371,8 @@ impl Run {
             (seen.times.received_ns, seen.times.judged_ns) = (then.sim_time_ns, then.sim_time_ns);
         }
         let (Some(pixels), Some(policy)) = (pixels, policy) else {
-            let second = then.second_look.then(|| said(then.second_regression, then.second_probs));
-            return (seen, recorded_prediction(then), second);
+            let (first, second) = recorded_looks(then);
+            return (seen, first, second);
         };
         if picture == Picture::Lossless || !is_whole(then) {
             seen.image = check_image(&pixels);
@@ -387,11 +387,11 @@ impl Run {
         frame.advisory_speed_mps = then.advisory_speed_mps;
         frame.truth = then.truth;
         let first = policy.infer(frame);
-        // Where there is a lift it is the same for all: a function of the picture.
-        let lift = first.ok().and_then(|first| {
-            self.deciders.iter().find_map(|d| d.second_look(&first, &seen.image))
-        });
-        (seen, first, lift.map(|lift| policy.look_again(frame, &lift)))
+        // The same for all who ask: a function of the picture. `decide` passes it over for others.
+        let again = first
+            .is_ok_and(|first| self.deciders.iter().any(|d| d.asks_again(&first, &seen.image)));
+        let lift = || Lift::of(seen.image.mean_luma);
+        (seen, first, again.then(|| policy.look_again(frame, &lift())))
     }
 }
 
@@ -406,12 +406,14 @@ fn said(regression: f32, probs: [f32; BIN_COUNT]) -> Said {
     Prediction::new(regression, probs).map_err(|_| Fault::PredictionMalformed)
 }
 
-/// What the network said then, or the fault that it gave instead: the only one of these in the
-/// record, or the first that a policy looks for.
-fn recorded_prediction(then: &StepRecord) -> Said {
+/// What the network said then at first sight, or the fault that it gave instead (the only one of
+/// these in the record, or the first that a policy looks for), and at second sight, if it looked.
+pub fn recorded_looks(then: &StepRecord) -> (Said, Option<Said>) {
+    let second = then.second_look.then(|| said(then.second_regression, then.second_probs));
     if then.predicted {
-        return said(then.regression, then.probs);
+        return (said(then.regression, then.probs), second);
     }
     let faults = [Fault::PredictionNonFinite, Fault::PredictionMalformed, Fault::ImageMalformed];
-    Err(faults.into_iter().find(|f| then.faults.contains(*f)).unwrap_or(Fault::EgoInvalid))
+    let fault = faults.into_iter().find(|f| then.faults.contains(*f));
+    (Err(fault.unwrap_or(Fault::EgoInvalid)), second)
 }

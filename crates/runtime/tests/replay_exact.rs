@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use caril_core::{
-    BIN_COUNT, Calibration, CameraSpec, Command, Config, CounterRng, EgoState, Fault, FaultSet,
-    Frame, FrameId, InputSpec, Lift, NavCommand, Observation, Observed, PACK_FORMAT, Pacing,
-    PlantInfo, Policy, PolicyCard, PolicyInputs, Prediction, Regime, StepRecord, TrainingFacts,
-    Truth, World,
+    BIN_COUNT, Calibration, CameraSpec, Command, Config, CorrectionMode, CounterRng, EgoState,
+    Fault, FaultSet, Frame, FrameId, InputSpec, Lift, NavCommand, Observation, Observed,
+    PACK_FORMAT, Pacing, PlantInfo, Policy, PolicyCard, PolicyInputs, Prediction, Regime,
+    StepRecord, TrainingFacts, Truth, World,
 };
 use caril_record::{Part, Recorder, RecorderStats, Recording, RecordingHeader, Trigger};
 use caril_runtime::{
@@ -90,7 +90,8 @@ impl World for Trouble {
         frame.advisory_speed_mps = r.range(3.0, 12.0) as f32;
         let expert_steer = r.range(-0.5, 0.5) as f32;
         frame.truth = Some(Truth { expert_steer, ..Truth::default() });
-        let value = |r: &mut CounterRng| 60 + r.below(120) as u8;
+        let least = if (self.calls / 20).is_multiple_of(4) { 5 } else { 60 };
+        let value = |r: &mut CounterRng| least + r.below(2 * u64::from(least)) as u8;
         match trouble {
             6 => frame.image.data.fill(0),
             7 => frame.image.data.fill(255),
@@ -282,13 +283,16 @@ fn text(steps: &[StepRecord]) -> Vec<String> {
 #[test]
 fn every_fault_replays_to_the_bit_in_both_pacings() {
     let folder = tempfile::tempdir().unwrap();
-    let mut seen = FaultSet::EMPTY;
+    let (mut seen, mut regimes) = (FaultSet::EMPTY, Vec::new());
     for seed in 0..6 {
         let pacing = if seed % 2 == 0 { Pacing::Lockstep } else { Pacing::Free };
         let config = config(pacing);
         let path = folder.path().join(format!("{seed}.mcap"));
         let (recording, expected) = record(&path, seed, &config);
-        recording.steps().for_each(|s| seen = seen.union(s.unwrap().faults));
+        for step in recording.steps().map(Result::unwrap) {
+            seen = seen.union(step.faults);
+            regimes.push((step.correction.regime, step.second_look));
+        }
         for network in [true, false] {
             let (counts, comparison, _) =
                 again(&recording, &mut Net::new(), network, &config, None);
@@ -298,6 +302,9 @@ fn every_fault_replays_to_the_bit_in_both_pacings() {
             assert_eq!(counts, ReplayCounts { no_frames, ..expected });
             assert_eq!(comparison.compared, counts.frames + counts.no_frames);
         }
+    }
+    for regime in [(Regime::Fused, false), (Regime::Fused, true), (Regime::SecondLook, true)] {
+        assert!(regimes.contains(&regime), "{regime:?} never came");
     }
     for fault in [
         Fault::FrameRepeated,
@@ -315,6 +322,36 @@ fn every_fault_replays_to_the_bit_in_both_pacings() {
         Fault::StopRequested,
     ] {
         assert!(seen.contains(fault), "{} never came", fault.name());
+    }
+}
+
+/// They look at one network's predictions, and each asks for second looks of its own.
+#[test]
+fn configurations_that_are_replayed_together_decide_as_each_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut configs = [config(Pacing::Lockstep); 4];
+    configs[1].correction.second_look = false;
+    configs[2].correction.mode = CorrectionMode::Paper;
+    configs[3].correction.mass_enter = Some(0.5);
+    let (recording, _) = record(&folder.path().join("a.mcap"), 4, &configs[0]);
+    for network in [true, false] {
+        let (mut net, mut together) = (Net::new(), vec![Vec::new(); configs.len()]);
+        let card = net.card.clone();
+        let policy = if network { Some(&mut net as &mut dyn Policy) } else { None };
+        let options = ReplayOptions { from: None, frames: None };
+        replay(&recording, &card, policy, &configs, options, &StopFlag::new(), &mut |tick| {
+            for (steps, now) in together.iter_mut().zip(tick.now) {
+                steps.push(*now);
+            }
+        })
+        .unwrap();
+        for (config, together) in configs.iter().zip(&together) {
+            let (.., alone) = again(&recording, &mut Net::new(), network, config, None);
+            assert_eq!(text(together), text(&alone), "network {network}, {config:?}");
+        }
+        let looks = |k: usize| together[k].iter().filter(|s| s.second_look).count();
+        assert!(looks(0) > looks(3) && looks(3) > 0, "{} {}", looks(0), looks(3));
+        assert_eq!((looks(1), looks(2)), (0, 0));
     }
 }
 

@@ -57,9 +57,10 @@ const REGIMES: [(Regime, &str); Regime::COUNT] = [
     (Regime::PaperBinMean, "paper: mean of the sure bin"),
     (Regime::PaperUnsureKept, "paper: unsure, kept"),
     (Regime::PaperNoise, "paper: noise"),
-    (Regime::Fused, "in doubt: the head nearer to straight on"),
+    (Regime::Fused, "in grave doubt, the head nearer to straight on"),
     (Regime::NoPrediction, "no prediction"),
     (Regime::SecondLook, "second look, brightened"),
+    (Regime::Slowed, "in doubt, slowed"),
 ];
 
 fn regime_rects(steps: &[StepRecord], axis: &TimeAxis) -> String {

@@ -52,8 +52,9 @@ fn card(input: &ReportInput<'_>, number: usize, step: &StepRecord, full: f64) ->
 fn classes(step: &StepRecord, card: Option<&PolicyCard>) -> String {
     let expert =
         step.truth.zip(card).and_then(|(t, c)| caril_core::bin_of(t.expert_steer / c.steer_scale));
-    let bars: String = step
-        .probs
+    // Of the look that counted.
+    let probs = if step.second_look { &step.second_probs } else { &step.probs };
+    let bars: String = probs
         .iter()
         .enumerate()
         .map(|(k, p)| {
@@ -131,8 +132,6 @@ fn dial(step: &StepRecord, full: f64) -> String {
     )
 }
 
-const AGAIN: &str = " even of the dark picture brightened";
-
 fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
     let confidence = sure(step.correction.confidence);
     let mut text = match step.correction.regime {
@@ -151,23 +150,28 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
              the regression."
         ),
         Regime::Fused => {
-            let enter = card.map(|c| c.calibration.mass_enter);
-            let again = if step.second_look { AGAIN } else { "" };
-            let below = match enter {
-                Some(e) if step.correction.confidence < e => {
-                    format!(", below the {} at which doubt begins", sure(e))
-                }
-                Some(_) => ", not yet high enough to let go".to_owned(),
+            let grave = card.map(|c| c.calibration.mass_grave());
+            let only = if step.second_look {
+                "Even at a second look, the dark picture brightened, only"
+            } else {
+                "Only"
+            };
+            let below = match grave {
+                Some(e) => format!(", below the {} at which doubt is grave", sure(e)),
                 None => String::new(),
             };
             format!(
-                "Only {confidence} of the mass lay on the likeliest class and its neighbours\
-                 {below}{again}, so of the two heads’ steers the one nearer to straight on was taken."
+                "{only} {confidence} of the mass lay on the likeliest class and its neighbours\
+                 {below}, so of the two heads’ steers the one nearer to straight on was taken."
             )
         }
         Regime::SecondLook => format!(
-            "The first look at a dark picture left doubt; of the picture brightened the network was \
-             sure ({confidence}), and that steer was taken."
+            "The first look at a dark picture left doubt; what the network said of the picture \
+             brightened ({confidence}) was taken."
+        ),
+        Regime::Slowed => format!(
+            "With a confidence of {confidence} there was doubt, but no grave one: the network’s \
+             steer was kept and the speed capped."
         ),
         Regime::NoPrediction => {
             "There was no usable prediction: the last steer was held.".to_owned()

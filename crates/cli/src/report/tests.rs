@@ -131,6 +131,23 @@ fn a_drive_is_told_and_nothing_outside_is_needed() {
 }
 
 #[test]
+fn second_looks_are_told_with_the_classes_that_counted() {
+    let page_with = |regime| {
+        let mut steps: Vec<_> = (0..60).map(step).collect();
+        steps[50].second_look = true;
+        steps[50].second_probs[9] = 0.875;
+        steps[50].correction.regime = regime;
+        page_of(&steps, &json!({}), &[])
+    };
+    let fused = page_with(Regime::Fused);
+    assert!(fused.contains("Even at a second look, the dark picture brightened, only"));
+    assert!(fused.contains(": 0.875"), "the second look’s classes");
+    let sure = page_with(Regime::SecondLook);
+    assert!(sure.contains("The first look at a dark picture left doubt"));
+    assert!(sure.contains("second look, brightened"), "in the legend");
+}
+
+#[test]
 fn of_a_long_drive_the_totals_are_those_of_all_steps() {
     let steps: Vec<_> = (0..100).map(step).collect();
     let summary = json!({

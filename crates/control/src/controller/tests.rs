@@ -94,7 +94,7 @@ fn doubt_corrects_and_caps_the_speed() {
     let mut probs = [0.0; 11];
     (probs[5], probs[0]) = (0.85, 0.15);
     let between = Prediction::new(0.0, probs).unwrap();
-    assert_eq!(c.step(&input(12, 11.0, between)).correction.regime, Regime::Fused);
+    assert_eq!(c.step(&input(12, 11.0, between)).correction.regime, Regime::Slowed);
     assert_eq!(driven(10).step(&input(11, 11.0, between)).correction.regime, Regime::Kept);
 }
 
@@ -103,20 +103,24 @@ fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
     let dark = ImageCheck { mean_luma: 20.0, fingerprint: 11, malformed: false };
     let bright = ImageCheck { mean_luma: 60.0, ..dark };
     let c = driven(10);
-    let lift = c.second_look(&unsure(), &dark);
-    assert_eq!(lift, Lift::of(20.0));
-    assert!(lift.is_some());
-    assert_eq!(c.second_look(&unsure(), &bright), None, "not dark");
-    assert_eq!(c.second_look(&sure(0.1), &dark), None, "no doubt");
+    assert!(c.asks_again(&unsure(), &dark));
+    assert!(!c.asks_again(&unsure(), &bright), "not dark");
+    assert!(!c.asks_again(&sure(0.1), &dark), "no doubt");
+    let black = |mean_luma| ImageCheck { mean_luma, ..dark };
+    let black_mean = Config::default().gate.black_mean;
+    assert!(!c.asks_again(&unsure(), &black(black_mean)), "the gate stops the car");
+    assert!(c.asks_again(&unsure(), &black(black_mean + 0.1)));
+    assert!(!c.asks_again(&unsure(), &ImageCheck { malformed: true, ..dark }));
     let other = |change: fn(&mut Config)| {
         let mut config = Config::default();
         change(&mut config);
         let c = Controller::new(config, Calibration::default(), 0.25).unwrap();
-        c.second_look(&unsure(), &dark)
+        c.asks_again(&unsure(), &dark)
     };
-    assert_eq!(other(|c| c.correction.second_look = false), None);
-    assert_eq!(other(|c| c.correction.mode = CorrectionMode::Paper), None);
-    assert_eq!(other(|c| c.correction.mode = CorrectionMode::Off), None);
+    assert!(other(|_| ()));
+    assert!(!other(|c| c.correction.second_look = false));
+    assert!(!other(|c| c.correction.mode = CorrectionMode::Paper));
+    assert!(!other(|c| c.correction.mode = CorrectionMode::Off));
 
     // Sure at second sight: its steer, without a cap; the first look's is the counterfactual.
     let again = |second| {
@@ -127,7 +131,7 @@ fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
     assert_eq!(out.correction.regime, Regime::SecondLook);
     assert!((out.steer_raw - 0.05).abs() < 1e-6 && (out.steer_corrected - 0.025).abs() < 1e-6);
     assert_eq!(out.correction.speed_cap_mps, f32::INFINITY);
-    // Still unsure: the second look's heads, fused.
+    // Still unsure: of the second look's heads the more careful one.
     let still = Prediction::new(-0.3, *unsure().probs()).unwrap();
     let out = again(still);
     assert_eq!(out.correction.regime, Regime::Fused);

@@ -174,11 +174,13 @@ proptest! {
     fn in_doubt_nothing_is_steered_further_than_either_head(p in any_prediction()) {
         let (c, engaged) = calibrated_from(true, &p);
         prop_assume!(engaged);
+        let grave = c.confidence < Calibration::default().mass_grave();
+        prop_assert_eq!(c.regime, if grave { Regime::Fused } else { Regime::Slowed });
+        prop_assume!(grave);
         let (r, centre) = (p.regression().clamp(-1.0, 1.0), p.class_centre());
         let smaller = if r * centre < 0.0 { 0.0 } else { r.abs().min(centre.abs()) };
         prop_assert!((c.steer.abs() - smaller).abs() < 1e-5, "{} and {}: {:?}", r, centre, c);
         prop_assert!(c.steer * r >= 0.0, "never to the other side: {:?}", c);
-        prop_assert_eq!(c.regime, Regime::Fused);
     }
 }
 
@@ -232,8 +234,9 @@ fn hysteresis_engages_below_enter_and_lets_go_above_exit() {
     for (before, mass, after) in cases {
         let (c, engaged) = calibrated_from(before, &with_mass(mass));
         assert_eq!(engaged, after, "mass {mass} from {before}");
-        let regime = if after { Regime::Fused } else { Regime::Kept };
-        assert_eq!(c.regime, regime);
+        // Grave is doubt below 1 − √(0.2 · 0.7) = 0.626.
+        let regime = if after { Regime::Slowed } else { Regime::Kept };
+        assert_eq!((c.regime, c.steer), (regime, 0.0));
         assert_eq!(c.speed_cap_mps.is_finite(), after);
         assert!((c.confidence - mass).abs() < 1e-5);
     }
@@ -296,6 +299,10 @@ fn fusion_takes_the_head_nearer_to_straight_on_with_its_deviation() {
         assert!((c.steer - steer).abs() < 1e-5, "{text}");
         assert!((c.sigma - sigma).abs() < 1e-5, "{text}");
     }
+    // Equal: the regression's deviation. Nothing at all of a side: no side is changed.
+    let middle = fused(1.0, 4).steer;
+    assert!((fused(middle, 4).sigma - regression).abs() < 1e-6);
+    assert_eq!(fused(-0.0, 4).steer.to_bits(), (-0.0_f32).to_bits());
     let wide = Calibration { mass_enter: 0.0, ..cal };
     let p = prediction(0.4, &four(4));
     let kept = correct(&config, &wide, &p, &mut CorrectionState::default(), KEY);

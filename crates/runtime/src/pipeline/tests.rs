@@ -30,6 +30,67 @@ fn the_record_is_the_frame_the_prediction_and_the_command() {
     assert_eq!(r.times.ns, [0, 10, 10, 10, 0, 0]);
 }
 
+type First = fn(&Frame) -> Result<Prediction, Fault>;
+
+/// Says one thing at first sight and another at the brightened picture.
+struct Twice {
+    told: Told<First>,
+    second: Result<Prediction, Fault>,
+    looks: u32,
+}
+
+impl Policy for Twice {
+    fn card(&self) -> &PolicyCard {
+        self.told.card()
+    }
+    fn infer(&mut self, frame: &Frame) -> Result<Prediction, Fault> {
+        self.told.infer(frame)
+    }
+    fn look_again(&mut self, _: &Frame, lift: &Lift) -> Result<Prediction, Fault> {
+        assert_eq!(*lift, Lift::of(20.0));
+        self.looks += 1;
+        self.second
+    }
+}
+
+fn unsure() -> Prediction {
+    let mut probs = [0.0; BIN_COUNT];
+    (probs[5], probs[9]) = (0.5, 0.5);
+    Prediction::new(0.3, probs).unwrap()
+}
+
+#[test]
+fn a_doubtful_dark_picture_is_looked_at_again_and_that_counts() {
+    let look = |first: First, second, grey| {
+        let policy = Twice { told: Told::new(first), second, looks: 0 };
+        let mut pipeline = Pipeline::new(policy, &Config::default()).unwrap();
+        let mut seen = frame(3);
+        seen.image.data.fill(grey);
+        let record = pipeline.step(&Ticking::new(0, 1), &seen, 0, NONE);
+        (record, pipeline.policy().looks)
+    };
+    let doubt = |_: &Frame| Ok(unsure());
+    let (r, looks) = look(doubt, sure(0.4), 20);
+    assert_eq!((looks, r.second_look, r.correction.regime), (1, true, Regime::SecondLook));
+    assert_eq!((r.regression, r.second_regression, r.second_probs[7]), (0.3, 0.4, 1.0));
+    assert_eq!((r.probs, r.faults), (*unsure().probs(), NONE));
+    // A second look that fails is a network that fails.
+    let (r, looks) = look(doubt, Err(Fault::PredictionNonFinite), 20);
+    assert_eq!((looks, faults(&r)), (1, vec![Fault::PredictionNonFinite]));
+    assert_eq!((r.predicted, r.second_look, r.regression), (false, false, 0.0));
+    // Neither in daylight nor where the network is sure.
+    for (first, grey) in [(doubt as First, 60), (|_| sure(0.1), 20)] {
+        let (r, looks) = look(first, sure(0.4), grey);
+        assert_eq!((looks, r.second_look, r.second_regression), (0, false, 0.0));
+        assert_eq!(r.second_probs, [0.0; BIN_COUNT]);
+    }
+    // Nor does one count that nobody asked for.
+    let mut decider = Decider::new(always(0.0).card(), &Config::default()).unwrap();
+    let seen = StepRecord { image: ImageCheck { mean_luma: 20.0, ..r.image }, ..r };
+    let decided = decider.decide(&seen, sure(0.1), Some(Err(Fault::PredictionNonFinite)));
+    assert_eq!((decided.second_look, decided.regression, decided.faults), (false, 0.1, NONE));
+}
+
 #[test]
 fn the_configurations_thresholds_count_before_the_cards() {
     let regime = |mass_enter: Option<f32>| {
