@@ -37,3 +37,4 @@ while tick < last_tick:
         speed, tick = min(15.0, max(0.0, speed + 0.15 * throttle - 0.4 * brake)), tick + 1
         x += speed / 20
         send_frame() if tick < last_tick else send(driver, END, bytes([6]) + bytes(43))
+sock.context.destroy(500)                 # the last words are sent before this process is gone
