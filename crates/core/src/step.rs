@@ -58,7 +58,7 @@ impl Regime {
         }
     }
 
-    /// Whether the steer was changed.
+    /// Whether it is a rule that changes the steer.
     pub const fn is_correction(self) -> bool {
         matches!(self, Self::PaperBinMean | Self::PaperNoise | Self::Fused | Self::SecondLook)
     }

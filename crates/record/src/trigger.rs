@@ -21,7 +21,7 @@ pub struct Trigger {
     pub after_ns: u64,
     /// A prediction whose deciding confidence is below this is an event.
     pub confidence_below: Option<f32>,
-    /// A correction of the action is one.
+    /// A correction of the steer is one.
     pub corrections: bool,
     /// A fault is one.
     pub faults: bool,
