@@ -156,6 +156,14 @@ fn one_table_however_it_was_driven() {
     ok(&bench.run("killed", &fast));
     assert_eq!(bench.tables("killed"), whole, "after a kill");
 
+    // More trials go on too, unless this build drives otherwise than the one before.
+    ok(&bench.run("killed", &["--no-report", "--jobs", "2", "--trials", "3"]));
+    let text = std::fs::read_to_string(&lines).expect("lines");
+    std::fs::write(&lines, text.replace("\"step_hash\":\"", "\"step_hash\":\"0")).expect("changed");
+    let mixed = bench.run("killed", &["--no-report", "--jobs", "2", "--trials", "4"]);
+    assert_eq!(mixed.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&mixed.stderr).contains("this build drives"), "{mixed:?}");
+
     // In shards, merged.
     for shard in ["1/2", "2/2"] {
         let out = format!("shard{}", &shard[..1]);

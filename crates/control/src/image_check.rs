@@ -38,6 +38,11 @@ pub fn check_image(image: &Image) -> ImageCheck {
     }
 }
 
+/// The rows of a picture of `height` rows that [`check_image`] looks at.
+pub fn checked_rows(height: u32) -> impl Iterator<Item = usize> {
+    samples(height as usize)
+}
+
 /// Up to [`GRID`] positions, each in the middle of its share of `size`.
 fn samples(size: usize) -> impl Iterator<Item = usize> {
     let n = size.min(GRID);

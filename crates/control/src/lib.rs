@@ -40,7 +40,7 @@ pub use correction::{
     paper_bin,
 };
 pub use gate::{CommandGate, Verdict};
-pub use image_check::check_image;
+pub use image_check::{check_image, checked_rows};
 pub use limits::{Limits, MAX_DT_S};
 pub use longitudinal::{Longitudinal, LongitudinalInput, longitudinal};
 pub use mode::{ModeMachine, STANDSTILL_MPS};

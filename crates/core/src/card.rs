@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,16 @@ pub struct InputSpec {
     pub scale: [f32; 3],
     /// Added per RGB channel, after the factor.
     pub offset: [f32; 3],
+}
+
+impl InputSpec {
+    /// The rows of a picture of `height` rows that the network gets to see; at least one.
+    pub fn crop_rows(&self, height: u32) -> Range<usize> {
+        let row = |fraction: f32| libm::roundf(fraction * height as f32) as usize;
+        let top = row(self.crop_top);
+        let bottom = row(self.crop_bottom).min(height as usize).max(top + 1);
+        top.min(bottom - 1)..bottom
+    }
 }
 
 /// Which inputs beside the image the network takes.

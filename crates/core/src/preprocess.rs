@@ -36,12 +36,9 @@ pub struct Preprocessor {
 impl Preprocessor {
     /// For images of `width`×`height` pixels.
     pub fn new(spec: &InputSpec, width: u32, height: u32) -> Self {
-        let row = |fraction: f32| libm::roundf(fraction * height as f32) as usize;
-        let (top, bottom) = (row(spec.crop_top), row(spec.crop_bottom));
-        let bottom = bottom.min(height as usize).max(top + 1);
-        let top = top.min(bottom - 1);
-        let mut rows = taps(bottom - top, spec.height as usize);
-        rows.iter_mut().for_each(|t| t.first += top);
+        let crop = spec.crop_rows(height);
+        let mut rows = taps(crop.len(), spec.height as usize);
+        rows.iter_mut().for_each(|t| t.first += crop.start);
         Self {
             spec: *spec,
             size: (width, height),

@@ -20,6 +20,11 @@ impl CounterRng {
         mix(self.key.wrapping_add(self.counter.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
+    /// Leaves out the next `n` numbers of 64 bits.
+    pub const fn skip(&mut self, n: u64) {
+        self.counter = self.counter.wrapping_add(n);
+    }
+
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
@@ -62,6 +67,16 @@ mod tests {
         assert_eq!(take(1, 2), take(1, 2));
         assert_ne!(take(1, 2), take(1, 3));
         assert_ne!(take(1, 2), take(2, 2));
+    }
+
+    #[test]
+    fn skipping_is_drawing_and_forgetting() {
+        let (mut a, mut b) = (CounterRng::new(5, 6), CounterRng::new(5, 6));
+        for _ in 0..7 {
+            a.next_u64();
+        }
+        b.skip(7);
+        assert_eq!(a, b);
     }
 
     #[test]

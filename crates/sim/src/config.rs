@@ -43,6 +43,9 @@ pub struct SimConfig {
     pub time_limit_s: Option<f64>,
     /// Whether frames hold a picture; without, nothing is drawn and images stay as they are.
     pub draw: bool,
+    /// Rows of the picture that anybody looks at (one truth value each); what the others hold is
+    /// not said, and they cost little. `None`: all of them.
+    pub seen_rows: Option<Arc<[bool]>>,
     /// Only every n-th picture is drawn, the first included; the others keep what was there. For
     /// collecting, where the frames between are driven but not kept.
     pub draw_every: u64,
@@ -72,6 +75,7 @@ impl SimConfig {
             frame_limit: None,
             time_limit_s: None,
             draw: true,
+            seen_rows: None,
             draw_every: 1,
             carla_floats: false,
         }

@@ -47,15 +47,14 @@ impl Sight {
             scene = Some(Arc::new(Scene::build(&config.map, config.appearance_seed)));
         }
         let eye = scene.clone().filter(|_| config.draw).map(|scene| {
-            let lens = Lens::new(&config.faults, config.seed);
+            let mut lens = Lens::new(&config.faults, config.seed);
             let mount = lens.mount(&config.camera.mount);
-            Eye {
-                camera: Camera::new(CameraSpec { mount, ..config.camera }),
-                lens,
-                scene,
-                weather: config.weather,
-                bodies: Vec::with_capacity(cars),
+            let mut camera = Camera::new(CameraSpec { mount, ..config.camera });
+            if !lens.mixes_rows() {
+                camera.seen_rows = config.seen_rows.clone();
+                lens.seen_rows = config.seen_rows.clone();
             }
+            Eye { camera, lens, scene, weather: config.weather, bodies: Vec::with_capacity(cars) }
         });
         Self {
             eye,

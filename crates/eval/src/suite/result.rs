@@ -52,4 +52,12 @@ impl EpisodeResult {
             Status::Crashed { .. } => None,
         }
     }
+
+    /// Hash over all its steps, hex, unless it crashed.
+    pub fn step_hash(&self) -> Option<&str> {
+        match &self.status {
+            Status::Driven { step_hash, .. } => Some(step_hash),
+            Status::Crashed { .. } => None,
+        }
+    }
 }

@@ -17,11 +17,9 @@ pub(crate) fn draw(
     sky: &Sky,
     time_s: f64,
 ) {
-    if weather.glare > 0.0 {
-        glare(pixels, raster, view, weather);
-    }
+    glare(pixels, raster, view, weather);
     if weather.rain > 0.0 {
-        rain(pixels, view, weather, sky, time_s);
+        rain(pixels, raster, view, weather, sky, time_s);
     }
 }
 
@@ -30,24 +28,41 @@ fn unpack(p: u32) -> [f32; 3] {
     [16, 8, 0].map(|s| ((p >> s) & 255) as f32 * (1.0 / 255.0))
 }
 
+/// Where the sun glares in the picture, column and row.
+fn sun(view: &View, weather: &Weather) -> Option<[f32; 2]> {
+    let [x, y, z] = view.camera(weather.sun_dir);
+    if weather.glare <= 0.0 || z < 0.1 {
+        return None;
+    }
+    let at = [x / z * view.focal + view.center[0], y / z * view.focal + view.center[1]];
+    let inside = |k: usize| at[k] as i64 >= 0 && (at[k] as i64) < view.size[k] as i64;
+    (inside(0) && inside(1)).then_some(at)
+}
+
+/// The middle and the rim of a sun there.
+fn disc(view: &View, [cx, cy]: [f32; 2]) -> [(i64, i64); 5] {
+    let (x, y) = (cx as i64, cy as i64);
+    let step = (view.focal * 0.012) as i64 + 1;
+    [(x, y), (x - step, y), (x + step, y), (x, y - step), (x, y + step)]
+}
+
+/// Marks the rows that [`draw`] looks at itself.
+pub(crate) fn see(raster: &mut Raster, view: &View, weather: &Weather) {
+    for (_, y) in sun(view, weather).into_iter().flat_map(|at| disc(view, at)) {
+        if let Some(seen) = usize::try_from(y).ok().and_then(|y| raster.seen.get_mut(y)) {
+            *seen = true;
+        }
+    }
+}
+
 /// A veil around the sun, if it is in the picture and nothing hides it.
 #[inline(always)]
 fn glare(pixels: &mut [u32], raster: &Raster, view: &View, weather: &Weather) {
-    let [x, y, z] = view.camera(weather.sun_dir);
-    if z < 0.1 {
-        return;
-    }
+    let Some([cx, cy]) = sun(view, weather) else { return };
     let [width, height] = view.size;
-    let (cx, cy) = (x / z * view.focal + view.center[0], y / z * view.focal + view.center[1]);
-    let (px, py) = (cx as i64, cy as i64);
-    if px < 0 || py < 0 || px >= width as i64 || py >= height as i64 {
-        return;
-    }
     // How much of the disc is free.
-    let step = (view.focal * 0.012) as i64 + 1;
     let mut free = 0;
-    for (dx, dy) in [(0, 0), (-step, 0), (step, 0), (0, -step), (0, step)] {
-        let (x, y) = (px + dx, py + dy);
+    for (x, y) in disc(view, [cx, cy]) {
         if x >= 0 && y >= 0 && x < width as i64 && y < height as i64 {
             let at = y as usize * width + x as usize;
             free += i32::from(raster.id.get(at).is_some_and(|id| *id == 0));
@@ -59,6 +74,9 @@ fn glare(pixels: &mut [u32], raster: &Raster, view: &View, weather: &Weather) {
     let strength = weather.glare * free as f32 * 0.2 * 0.75;
     let inverse = 1.0 / (0.16 * view.focal * view.focal);
     for (j, row) in pixels.chunks_exact_mut(width).enumerate() {
+        if !raster.seen[j] {
+            continue;
+        }
         let dy = j as f32 - cy;
         for (i, p) in row.iter_mut().enumerate() {
             let dx = i as f32 - cx;
@@ -71,7 +89,14 @@ fn glare(pixels: &mut [u32], raster: &Raster, view: &View, weather: &Weather) {
 
 /// Streaks, others in each frame.
 #[inline(always)]
-fn rain(pixels: &mut [u32], view: &View, weather: &Weather, sky: &Sky, time_s: f64) {
+fn rain(
+    pixels: &mut [u32],
+    raster: &Raster,
+    view: &View,
+    weather: &Weather,
+    sky: &Sky,
+    time_s: f64,
+) {
     let [width, height] = view.size;
     let mut rng = CounterRng::new(time_s.to_bits(), 0x8A17);
     let count = (weather.rain * 0.0016 * (width * height) as f32) as usize;
@@ -93,6 +118,9 @@ fn rain(pixels: &mut [u32], view: &View, weather: &Weather, sky: &Sky, time_s: f
                 continue;
             }
             let (px, py) = (px as usize, py as usize);
+            if !raster.seen[py] {
+                continue;
+            }
             let end = (px + wide).min(width);
             if let Some(run) = pixels.get_mut(py * width + px.min(end)..py * width + end) {
                 for p in run {

@@ -1,7 +1,10 @@
 //! What lens and sensor do to a finished picture: the picture's faults.
 
+use std::sync::Arc;
+
 use caril_core::{CounterRng, Image, Mount};
 
+use super::blur::Blur;
 use crate::fault::{CameraFault, FaultSpec};
 
 /// Spoils pictures as its faults say. Allocates only at the first picture of a size.
@@ -9,7 +12,9 @@ pub struct Lens {
     faults: Vec<FaultSpec>,
     seed: u64,
     spots: Vec<Spot>,
-    scratch: Vec<u8>,
+    /// Rows that somebody looks at; what takes long may leave the others as they are. `None`: all.
+    pub(crate) seen_rows: Option<Arc<[bool]>>,
+    blur: Blur,
 }
 
 /// Dirt, in shares of the picture's width and height.
@@ -37,7 +42,7 @@ impl Lens {
                 cover: rng.range(0.4, 0.97) as f32,
             })
             .collect();
-        Self { faults: faults.to_vec(), seed, spots, scratch: Vec::new() }
+        Self { faults: faults.to_vec(), seed, spots, seen_rows: None, blur: Blur::default() }
     }
 
     /// Where the camera really is and points.
@@ -52,6 +57,11 @@ impl Lens {
         }
     }
 
+    /// Whether a row of the spoilt picture depends on other rows.
+    pub(crate) fn mixes_rows(&self) -> bool {
+        severity(&self.faults, CameraFault::Blur) > 0.0
+    }
+
     /// Spoils a picture of a (consistent) size.
     pub fn spoil(&mut self, image: &mut Image, frame_id: u64) {
         if !image.is_consistent() {
@@ -63,8 +73,11 @@ impl Lens {
                 continue;
             }
             match fault {
-                CameraFault::Noise => noise(image, severity, self.seed ^ SALT, frame_id),
-                CameraFault::Blur => self.blur(image, severity),
+                CameraFault::Noise => {
+                    let rows = self.seen_rows.as_deref();
+                    noise(image, severity, self.seed ^ SALT, frame_id, rows);
+                }
+                CameraFault::Blur => self.blur.spoil(image, severity),
                 CameraFault::Dirt => self.dirt(image),
                 CameraFault::Overexposed => gain(image, [1.0 + 3.0 * severity; 3]),
                 CameraFault::Underexposed => gain(image, [1.0 / (1.0 + 7.0 * severity); 3]),
@@ -118,43 +131,10 @@ impl Lens {
             }
         }
     }
-
-    /// Two box filters, each across and down.
-    fn blur(&mut self, image: &mut Image, severity: f32) {
-        let (w, h) = (image.width as usize, image.height as usize);
-        let bytes = image.order.bytes_per_pixel();
-        let r = ((severity * 6.0 * h as f32 / 448.0 + 0.5) as usize).clamp(1, 60);
-        self.scratch.resize(image.data.len(), 0);
-        for _ in 0..2 {
-            for y in 0..h {
-                for c in 0..bytes {
-                    slide(&image.data, &mut self.scratch, y * w * bytes + c, bytes, w, r);
-                }
-            }
-            for x in 0..w {
-                for c in 0..bytes {
-                    slide(&self.scratch, &mut image.data, x * bytes + c, w * bytes, h, r);
-                }
-            }
-        }
-    }
 }
 
 fn severity(faults: &[FaultSpec], of: CameraFault) -> f32 {
     faults.iter().filter(|f| f.fault == of).fold(0.0, |m: f32, f| m.max(f.severity.clamp(0.0, 1.0)))
-}
-
-/// Mean over 2r + 1 neighbours of `n` bytes that lie `step` apart; the rim repeats.
-fn slide(from: &[u8], to: &mut [u8], start: usize, step: usize, n: usize, r: usize) {
-    let at = |i: usize| u32::from(from.get(start + i.min(n - 1) * step).copied().unwrap_or(0));
-    let mut sum = at(0) * (r as u32 + 1) + (1..=r).map(at).sum::<u32>();
-    let size = 2 * r as u32 + 1;
-    for i in 0..n {
-        if let Some(v) = to.get_mut(start + i * step) {
-            *v = ((sum + size / 2) / size) as u8;
-        }
-        sum = sum + at(i + r + 1) - at(i.saturating_sub(r));
-    }
 }
 
 fn gain(image: &mut Image, by: [f32; 3]) {
@@ -168,17 +148,25 @@ fn gain(image: &mut Image, by: [f32; 3]) {
     }
 }
 
-fn noise(image: &mut Image, severity: f32, seed: u64, frame_id: u64) {
+fn noise(image: &mut Image, severity: f32, seed: u64, frame_id: u64, rows: Option<&[bool]>) {
     let mut rng = CounterRng::new(seed, frame_id.wrapping_add(16));
     let rgb = image.order.rgb_offsets();
+    let bytes = image.order.bytes_per_pixel();
+    let width = image.width as usize;
     // The sum of two bytes has a deviation of 104.
     let scale = severity * 50.0 / 104.0;
-    for p in image.data.chunks_exact_mut(image.order.bytes_per_pixel()) {
-        let b = rng.next_u64().to_le_bytes();
-        for (c, pair) in rgb.iter().zip(b.chunks_exact(2)) {
-            let n = pair.iter().map(|v| f32::from(*v)).sum::<f32>() - 255.0;
-            if let Some(v) = p.get_mut(*c) {
-                *v = (f32::from(*v) + n * scale + 0.5).clamp(0.0, 255.0) as u8;
+    for (y, row) in image.data.chunks_exact_mut(width * bytes).enumerate() {
+        if rows.is_some_and(|rows| rows.get(y) == Some(&false)) {
+            rng.skip(width as u64);
+            continue;
+        }
+        for p in row.chunks_exact_mut(bytes) {
+            let b = rng.next_u64().to_le_bytes();
+            for (c, pair) in rgb.iter().zip(b.chunks_exact(2)) {
+                let n = pair.iter().map(|v| f32::from(*v)).sum::<f32>() - 255.0;
+                if let Some(v) = p.get_mut(*c) {
+                    *v = (f32::from(*v) + n * scale + 0.5).clamp(0.0, 255.0) as u8;
+                }
             }
         }
     }

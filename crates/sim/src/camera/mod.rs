@@ -7,6 +7,7 @@
 //! Everything is plain `f32` arithmetic in a fixed order: the same inputs give the same bits.
 
 mod air;
+mod blur;
 mod bodies;
 mod car;
 mod ground;
@@ -25,6 +26,8 @@ mod terrain;
 mod tests;
 mod view;
 mod wide;
+
+use std::sync::Arc;
 
 use caril_core::{CameraSpec, Image, PixelOrder, Pose};
 
@@ -71,6 +74,8 @@ impl BodyPose {
 /// A camera with its buffers. Renders without allocating after the first frame.
 pub struct Camera {
     spec: CameraSpec,
+    /// Rows that are drawn, one truth value each; what the others hold is not said. `None`: all.
+    pub(crate) seen_rows: Option<Arc<[bool]>>,
     raster: Raster,
     corners: Vec<[f32; 3]>,
     pixels: Vec<u32>,
@@ -83,6 +88,7 @@ impl Camera {
     pub fn new(spec: CameraSpec) -> Self {
         Self {
             spec,
+            seen_rows: None,
             raster: Raster::default(),
             corners: Vec::new(),
             pixels: Vec::new(),
@@ -107,6 +113,8 @@ impl Camera {
         out: &mut Image,
     ) {
         let view = View::new(&self.spec, &self.spec.mount, vehicle_pose);
+        self.raster.see(view.size[1], self.seen_rows.as_deref());
+        air::see(&mut self.raster, &view, weather);
         draw(self, scene, weather, &view, bodies, time_s);
         self.deliver(out);
     }
@@ -142,6 +150,7 @@ impl Camera {
     /// The first pass for numbers: no haze swallows anything, and a shadow is not a thing.
     fn look(&mut self, scene: &Scene, vehicle_pose: &Pose, bodies: &[BodyPose]) {
         let view = View::new(&self.spec, &self.spec.mount, vehicle_pose);
+        self.raster.see(view.size[1], self.seen_rows.as_deref());
         find(self, scene, &view, bodies, f32::INFINITY, false);
     }
 
@@ -188,6 +197,9 @@ fn draw(
     let shader = Shader::new(view, &scene.noise, &scene.look, weather, &sky);
     let drift = (time_s * 0.25) as f32;
     for (y, line) in pixels.chunks_exact_mut(raster.width).enumerate() {
+        if !raster.seen[y] {
+            continue;
+        }
         for (id, span) in raster.runs(y) {
             let at = [span.start, y];
             let run = &mut line[span];

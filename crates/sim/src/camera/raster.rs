@@ -34,6 +34,8 @@ pub(crate) struct Raster {
     pub height: usize,
     pub depth: Vec<f32>,
     pub id: Vec<u32>,
+    /// Rows that somebody looks at; in the others nothing is found.
+    pub seen: Vec<bool>,
     pub drawn: Vec<Drawn>,
 }
 
@@ -63,6 +65,13 @@ impl Raster {
     #[inline(always)]
     pub(crate) fn runs(&self, y: usize) -> Runs<'_> {
         Runs { ids: &self.id[y * self.width..(y + 1) * self.width], x: 0 }
+    }
+
+    /// What rows there are to see from now on: by default all.
+    pub(crate) fn see(&mut self, height: usize, rows: Option<&[bool]>) {
+        self.seen.clear();
+        self.seen.extend_from_slice(rows.unwrap_or_default());
+        self.seen.resize(height, rows.is_none());
     }
 
     pub(crate) fn clear(&mut self, width: usize, height: usize) {
@@ -177,6 +186,9 @@ impl Raster {
         let columns = self.width as f32;
         let mut touched = false;
         for y in y0..y1 {
+            if !self.seen[y] {
+                continue;
+            }
             let yc = y as f32 + 0.5;
             let xa = a[0] + (yc - a[1]) * long;
             let xb = if yc < b[1] { a[0] + (yc - a[1]) * top } else { b[0] + (yc - b[1]) * low };
@@ -225,6 +237,9 @@ impl Raster {
         let bulge = 0.8 * blob.radius[0] / c[2];
         let inverse = 1.0 / c[2];
         for y in y0..y1 {
+            if !self.seen[y] {
+                continue;
+            }
             let dy = (y as f32 + 0.5 - cy) * iy;
             // A cone narrows towards its top (dy = −1).
             let narrow = 1.0 - blob.cone * (0.5 - 0.5 * dy).min(0.97);

@@ -376,3 +376,39 @@ fn numbers_are_drawn_in_any_size_and_order() {
         }
     }
 }
+
+#[test]
+fn rows_that_are_seen_do_not_depend_on_the_others() {
+    let spec = small();
+    let other = BodyPose::car(Pose { x_m: 115.0, ..here() }, [200, 30, 30]);
+    let seen: Arc<[bool]> =
+        (0..spec.height as usize).map(|y| (40..90).contains(&y) || y % 7 == 3).collect();
+    let stride = spec.width as usize * 4;
+    for name in Weather::names() {
+        for fault in [None, Some(CameraFault::Noise), Some(CameraFault::Dirt)] {
+            let faults = fault.map(|fault| FaultSpec { fault, severity: 0.5 });
+            let draw = |rows: Option<Arc<[bool]>>| {
+                let mut camera = Camera::new(spec);
+                let mut lens = Lens::new(faults.as_slice(), 5);
+                (camera.seen_rows, lens.seen_rows) = (rows.clone(), rows);
+                let (weather, mut image) =
+                    (Weather::preset(name).unwrap(), Image::for_camera(&spec));
+                // Low sun ahead and behind.
+                [0.0, 1.0, 2.0, 3.0].map(|yaw_rad| {
+                    let pose = Pose { yaw_rad, ..here() };
+                    camera.render(scene(), &weather, &pose, &[other], 2.5, &mut image);
+                    lens.spoil(&mut image, 1);
+                    image.clone()
+                })
+            };
+            for (some, all) in draw(Some(seen.clone())).iter().zip(&draw(None)) {
+                assert_ne!(some, all, "{name}: nothing was left out");
+                let rows = some.data.chunks(stride).zip(all.data.chunks(stride));
+                for (y, (a, b)) in rows.enumerate() {
+                    assert!(!seen[y] || a == b, "{name} {fault:?}: row {y}");
+                }
+            }
+        }
+    }
+    assert!(Lens::new(&[FaultSpec { fault: CameraFault::Blur, severity: 0.5 }], 5).mixes_rows());
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use caril_core::{
-    CameraSpec, CounterRng, EndReason, FrameId, Image, NavCommand, Pacing, Policy as _, StepRecord,
-    Truth,
+    CameraSpec, CounterRng, EndReason, FrameId, Image, NavCommand, Pacing, Policy as _, PolicyCard,
+    StepRecord, Truth,
 };
 use caril_eval::suite::{Driver, Episode, EpisodeResult, Measures, PATH_STEP_M, PathPoint, Status};
 use caril_eval::trajectory::Point;
@@ -134,7 +134,11 @@ impl Stage {
         };
         let mut config = role.config;
         config.drive_loop.seed = episode.seed;
-        let sim = self.sim(episode, config.drive_loop.rate_hz, policy.card().camera, true)?;
+        let mut sim = self.sim(episode, config.drive_loop.rate_hz, policy.card().camera, true)?;
+        // Pictures that nobody keeps are drawn where they are looked at: half of the time.
+        if wanted.is_empty() {
+            sim.seen_rows = Some(seen_rows(policy.card()));
+        }
         let mut world = SuiteWorld::new(scenario::sim_world(sim)?, episode, wanted);
         let mut steps = Vec::new();
         let driven = caril_runtime::drive(
@@ -214,6 +218,18 @@ impl Stage {
     }
 }
 
+/// The rows of a picture that decide the drive: the network's crop, and those that the gate checks.
+fn seen_rows(card: &PolicyCard) -> Arc<[bool]> {
+    let height = card.camera.height;
+    let mut rows = vec![false; height as usize];
+    for y in card.input.crop_rows(height).chain(caril_control::checked_rows(height)) {
+        if let Some(seen) = rows.get_mut(y) {
+            *seen = true;
+        }
+    }
+    rows.into()
+}
+
 /// The first route of the seed that keeps the rule, and that can be driven without meeting the
 /// suite's own end: the expert's way never leads as far from the goal as a drive is given up at.
 fn route(map: &RoadMap, episode: &Episode) -> anyhow::Result<Route> {
@@ -287,7 +303,28 @@ fn path_of(steps: &[StepRecord]) -> Vec<PathPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::drive::testing;
+    use crate::args::BackendArg;
+    use crate::eval::drive::{cast, testing};
+
+    #[test]
+    fn rows_that_nobody_looks_at_do_not_decide_a_drive() {
+        let arms = ["calibrated".to_owned()];
+        let config = caril_core::Config::default();
+        let roles = cast::roles(&arms, "default", BackendArg::Cpu, &config).unwrap();
+        let mut stage = Stage::new(roles.clone());
+        let mut results = testing::results(1);
+        let episode = &mut results[0].episode;
+        for (weather, fault) in [("ClearSunset", "noise:0.5"), ("HardRainNight", "blur:0.5")] {
+            episode.weather = weather.to_owned();
+            episode.faults = vec![fault.to_owned()];
+            // A picture that is kept is drawn whole.
+            let whole = BTreeSet::from([FrameId(1)]);
+            let mut drive = |wanted| stage.drive(episode, &roles[0], wanted, Some(30)).unwrap();
+            let (sparse, whole) = (drive(BTreeSet::new()), drive(whole));
+            assert_eq!(sparse.step_hash, whole.step_hash, "{weather} {fault}");
+            assert_eq!((whole.pictures.len(), whole.steps.len()), (1, 30));
+        }
+    }
 
     /// The paper gives a drive up 20 m further from the goal than its start: a route that leads
     /// there by itself would fail whoever drives it.
