@@ -34,7 +34,7 @@ const FRAMES: u64 = 80;
 /// Name, map, weather, fault, correction.
 const DRIVES: [(&str, &str, &str, Option<&str>, CorrectionMode); 5] = [
     ("clear", "valley_road", "ClearNoon", None, CorrectionMode::Calibrated),
-    ("fog", "valley_road", "FoggyNoon", Some("drop:0.3"), CorrectionMode::Calibrated),
+    ("dust", "valley_road", "DustStorm", Some("drop:0.3"), CorrectionMode::Calibrated),
     ("rain", "harbour_town", "HardRainSunset", None, CorrectionMode::Paper),
     ("dark", "harbour_town", "ClearNight", Some("black:0.4"), CorrectionMode::Calibrated),
     ("night", "valley_road", "HardRainNight", None, CorrectionMode::Calibrated),
@@ -237,6 +237,8 @@ fn the_gate_is_not_blind() {
         }
     }
     assert!(bytes < 3 << 20, "{bytes} bytes");
-    assert!(regimes.contains("second_look"), "{regimes:?}");
+    for regime in ["slowed", "second_look"] {
+        assert!(regimes.contains(regime), "{regimes:?}");
+    }
     assert!(regimes.len() >= 5 && faults > 10, "{regimes:?}, {faults} steps with a fault");
 }

@@ -137,10 +137,9 @@ impl Controller {
         w.f32(target_speed_mps);
     }
 
-    /// Whether the policy shall look at the picture once more, brightened: its first look leaves
-    /// doubt (the mass is below `mass_enter`, also while the correction is engaged), and the picture
-    /// is dark, but not black or malformed. A function of the first look alone, not of what the
-    /// controller remembers.
+    /// Whether the policy shall look at the picture once more, brightened: its first look is not as
+    /// sure as ends doubt (the mass is below `mass_exit`), and the picture is dark, but not black or
+    /// malformed. A function of the first look alone, not of what the controller remembers.
     pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
         let config = &self.config.correction;
         if config.mode != CorrectionMode::Calibrated || !config.second_look {
@@ -150,7 +149,7 @@ impl Controller {
         let scaled = first.temperature_scaled(self.calibration.temperature);
         !black
             && Lift::is_for(image.mean_luma)
-            && scaled.neighbour_mass() < self.calibration.mass_enter
+            && scaled.neighbour_mass() < self.calibration.mass_exit
     }
 
     /// One step with a frame.
@@ -216,7 +215,7 @@ impl Controller {
         let believed = input.second.unwrap_or(prediction);
         let mut correction =
             correct(&self.config.correction, &self.calibration, &believed, state, key);
-        if input.second.is_some() && correction.regime != Regime::Fused {
+        if input.second.is_some() {
             correction.regime = Regime::SecondLook;
         }
         if !(correction.steer + correction.sigma).is_finite() {

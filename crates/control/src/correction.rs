@@ -111,37 +111,25 @@ fn calibrated(
         if state.engaged { mass <= calibration.mass_exit } else { mass < calibration.mass_enter };
 
     let r = prediction.regression();
-    let variance = scaled.class_variance();
-    let sigma = calibration.regression_sigma;
-    let a = sigma * sigma + calibration.regression_variance_gain * variance;
+    let sure = calibration.regression_sigma;
+    let gain = calibration.regression_variance_gain;
+    let sigma = libm::sqrtf(sure * sure + gain * scaled.class_variance());
     if !state.engaged {
         return Correction {
             steer: r,
             regime: Regime::Kept,
             speed_cap_mps: f32::INFINITY,
             confidence: mass,
-            sigma: libm::sqrtf(a),
+            sigma,
         };
     }
-    let b = calibration.class_variance_gain * variance + calibration.class_variance_floor;
-    let grave = mass < calibration.mass_grave();
-    let (steer, variance) =
-        if grave { nearer_to_straight_on((r, a), (scaled.class_centre(), b)) } else { (r, a) };
     Correction {
-        steer,
-        regime: if grave { Regime::Fused } else { Regime::Slowed },
+        steer: r,
+        regime: Regime::Slowed,
         speed_cap_mps: speed_cap(config, calibration, mass),
         confidence: mass,
-        sigma: libm::sqrtf(variance),
+        sigma,
     }
-}
-
-/// Of the two heads' steers, each with its variance, the smaller; straight on if they point to two
-/// sides. In grave doubt the regression steers too much (docs/correction.md), and a pull the other way
-/// does harm more often than not.
-fn nearer_to_straight_on(regression: (f32, f32), class: (f32, f32)) -> (f32, f32) {
-    let smaller = if libm::fabsf(class.0) < libm::fabsf(regression.0) { class } else { regression };
-    if regression.0 * class.0 < 0.0 { (0.0, smaller.1) } else { smaller }
 }
 
 /// Highest cap at and above `mass_enter`, lowest at and below `mass_floor`, linear between.

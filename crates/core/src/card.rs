@@ -74,14 +74,6 @@ pub struct Calibration {
     pub mass_floor: f32,
 }
 
-impl Calibration {
-    /// Doubt is grave below this mass: where the mass elsewhere is the geometric mean of those at
-    /// `mass_enter` and `mass_floor`, half of the way in nines.
-    pub fn mass_grave(&self) -> f32 {
-        1.0 - libm::sqrtf((1.0 - self.mass_enter) * (1.0 - self.mass_floor))
-    }
-}
-
 impl Default for Calibration {
     /// Neutral values for an uncalibrated pack.
     fn default() -> Self {

@@ -13,8 +13,8 @@ pub enum CorrectionMode {
     Off,
     /// The paper's rule with its hand-set thresholds.
     Paper,
-    /// Calibrated probabilities with hysteresis: in doubt a second look at a dark picture, of the two
-    /// heads the one nearer to straight on, a speed cap.
+    /// Calibrated probabilities with hysteresis: in doubt a second look at a dark picture, and a
+    /// speed cap.
     #[default]
     Calibrated,
 }
@@ -29,7 +29,8 @@ pub struct CorrectionConfig {
     pub speed_cap_min_mps: f32,
     /// Mode `calibrated`: the cap where the correction engages, m/s.
     pub speed_cap_max_mps: f32,
-    /// Mode `calibrated`: in doubt of a dark picture, look at it once more, brightened.
+    /// Mode `calibrated`: in doubt of a dark picture, look at it once more, brightened and with its
+    /// colours balanced.
     pub second_look: bool,
     /// Mode `calibrated`: engages below this mass of argmax ± 1 instead of the card's.
     #[serde(skip_serializing_if = "Option::is_none")]

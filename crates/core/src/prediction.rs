@@ -4,10 +4,6 @@ use serde::Serialize;
 
 use crate::{BIN_COUNT, bin_center};
 
-/// A second peak is one that reaches this share of the first, across a valley that falls below
-/// this share of the second.
-const PEAK_SHARE: f32 = 0.5;
-
 /// Regression and class probabilities of one frame. A value of this type is always usable: the
 /// regression finite, the probabilities a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -114,46 +110,6 @@ impl Prediction {
         let sum: f32 = powers.iter().sum();
         Self::new(self.regression, powers.map(|p| p / sum)).unwrap_or(*self)
     }
-
-    /// The action that the class distribution stands for, on the normalised steer scale: its
-    /// mean, or, when it has two peaks, the mean of the highest class and its neighbours.
-    ///
-    /// Why: with "left or right, not straight" the mean is the one action that the classes rule
-    /// out. A variance beside it is still that of the whole distribution
-    /// ([`Self::class_variance`]), because choosing one of two peaks does not make the choice any
-    /// surer. A flat distribution has no second peak (no valley), so it keeps its mean: its
-    /// highest class is an accident.
-    pub fn class_centre(&self) -> f32 {
-        if !self.has_second_peak() {
-            return self.class_mean();
-        }
-        let k = self.argmax();
-        let near = |i: usize| i.abs_diff(k) <= 1;
-        let (mut mass, mut sum) = (0.0, 0.0);
-        for (i, p) in self.probs.iter().enumerate().filter(|(i, _)| near(*i)) {
-            mass += p;
-            sum += p * bin_center(i);
-        }
-        sum / mass
-    }
-
-    fn has_second_peak(&self) -> bool {
-        let (k, top) = (self.argmax(), self.confidence());
-        let right = self.probs.iter().skip(k);
-        let left = self.probs.iter().rev().skip(BIN_COUNT.saturating_sub(k).saturating_sub(1));
-        peak_beyond_valley(top, right) || peak_beyond_valley(top, left)
-    }
-}
-
-fn peak_beyond_valley<'a>(top: f32, outwards: impl Iterator<Item = &'a f32>) -> bool {
-    let mut valley = top;
-    for &p in outwards {
-        if p >= PEAK_SHARE * top && valley < PEAK_SHARE * p {
-            return true;
-        }
-        valley = valley.min(p);
-    }
-    false
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::{Image, InputSpec, Lift};
+use crate::{Image, InputSpec, Lift, lift};
 
 /// Weights of the source pixels of one output row or column.
 #[derive(Debug, Clone)]
@@ -125,10 +125,12 @@ impl Preprocessor {
         Some(())
     }
 
-    /// What [`Self::rgb`] made last, brightened in place; as it is for `None`.
+    /// What [`Self::rgb`] made last, in place brightened and then balanced in its colours, for a
+    /// second look; as it is for `None`.
     pub fn lifted(&mut self, lift: Option<&Lift>) -> &[u8] {
         if let Some(lift) = lift {
             self.rgb.iter_mut().for_each(|byte| *byte = lift.byte(*byte));
+            lift::balance(&mut self.rgb);
         }
         &self.rgb
     }

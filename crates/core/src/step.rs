@@ -18,8 +18,7 @@ pub enum Regime {
     PaperUnsureKept = 2,
     /// Paper rule 4: regression with noise.
     PaperNoise = 3,
-    /// Calibrated: in grave doubt, of the two heads' steers the one nearer to straight on. (Until
-    /// 2026-11-30 their mean weighted by variance, hence the name, which recordings hold.)
+    /// Calibrated until 2026-11-30: a steer made of both heads'. Only recordings hold it.
     Fused = 4,
     /// No usable prediction: the last steer is held.
     NoPrediction = 5,

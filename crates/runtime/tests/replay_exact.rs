@@ -128,7 +128,7 @@ fn every_fault_replays_to_the_bit_in_both_pacings() {
             assert_eq!(comparison.compared, counts.frames + counts.no_frames);
         }
     }
-    for regime in [(Regime::Fused, false), (Regime::Fused, true), (Regime::SecondLook, true)] {
+    for regime in [(Regime::Slowed, false), (Regime::SecondLook, true)] {
         assert!(regimes.contains(&regime), "{regime:?} never came");
     }
     for fault in [
@@ -158,6 +158,7 @@ fn configurations_that_are_replayed_together_decide_as_each_alone() {
     configs[1].correction.second_look = false;
     configs[2].correction.mode = CorrectionMode::Paper;
     configs[3].correction.mass_enter = Some(0.5);
+    configs[3].correction.mass_exit = Some(0.5);
     let (recording, _) = record(&folder.path().join("a.mcap"), 4, &configs[0]);
     for network in [true, false] {
         let (mut net, mut together) = (Net::new(), vec![Vec::new(); configs.len()]);

@@ -57,7 +57,7 @@ const REGIMES: [(Regime, &str); Regime::COUNT] = [
     (Regime::PaperBinMean, "paper: mean of the sure bin"),
     (Regime::PaperUnsureKept, "paper: unsure, kept"),
     (Regime::PaperNoise, "paper: noise"),
-    (Regime::Fused, "in grave doubt, the head nearer to straight on"),
+    (Regime::Fused, "of both heads (as until 2026-11-30)"),
     (Regime::NoPrediction, "no prediction"),
     (Regime::SecondLook, "second look, brightened"),
     (Regime::Slowed, "in doubt, slowed"),

@@ -44,7 +44,7 @@ fn card(input: &ReportInput<'_>, number: usize, step: &StepRecord, full: f64) ->
         num(step.correction.confidence.into(), 2),
         classes(step, input.card),
         dial(step, full),
-        sentence(step, input.card),
+        sentence(step),
     )
 }
 
@@ -132,7 +132,7 @@ fn dial(step: &StepRecord, full: f64) -> String {
     )
 }
 
-fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
+fn sentence(step: &StepRecord) -> String {
     let confidence = sure(step.correction.confidence);
     let mut text = match step.correction.regime {
         Regime::Kept => format!("With a confidence of {confidence} the network’s steer was kept."),
@@ -149,29 +149,17 @@ fn sentence(step: &StepRecord, card: Option<&PolicyCard>) -> String {
             "The class head was neither sure nor lost ({confidence}), so noise was averaged onto \
              the regression."
         ),
-        Regime::Fused => {
-            let grave = card.map(|c| c.calibration.mass_grave());
-            let only = if step.second_look {
-                "Even at a second look, the dark picture brightened, only"
-            } else {
-                "Only"
-            };
-            let below = match grave {
-                Some(e) => format!(", below the {} at which doubt is grave", sure(e)),
-                None => String::new(),
-            };
-            format!(
-                "{only} {confidence} of the mass lay on the likeliest class and its neighbours\
-                 {below}, so of the two heads’ steers the one nearer to straight on was taken."
-            )
-        }
+        Regime::Fused => format!(
+            "Only {confidence} of the mass lay on the likeliest class and its neighbours, so a \
+             steer made of both heads’ was taken, as the correction did then."
+        ),
         Regime::SecondLook => format!(
             "The first look at a dark picture left doubt; what the network said of the picture \
-             brightened ({confidence}) was taken."
+             brightened, its colours balanced ({confidence}), was taken."
         ),
         Regime::Slowed => format!(
-            "With a confidence of {confidence} there was doubt, but no grave one: the network’s \
-             steer was kept and the speed capped."
+            "With a confidence of {confidence} there was doubt: the network’s steer was kept and the \
+             speed capped."
         ),
         Regime::NoPrediction => {
             "There was no usable prediction: the last steer was held.".to_owned()

@@ -139,12 +139,12 @@ fn second_looks_are_told_with_the_classes_that_counted() {
         steps[50].correction.regime = regime;
         page_of(&steps, &json!({}), &[])
     };
-    let fused = page_with(Regime::Fused);
-    assert!(fused.contains("Even at a second look, the dark picture brightened, only"));
-    assert!(fused.contains(": 0.875"), "the second look’s classes");
-    let sure = page_with(Regime::SecondLook);
-    assert!(sure.contains("The first look at a dark picture left doubt"));
-    assert!(sure.contains("second look, brightened"), "in the legend");
+    let page = page_with(Regime::SecondLook);
+    assert!(page.contains("The first look at a dark picture left doubt"));
+    assert!(page.contains(": 0.875"), "the second look’s classes");
+    assert!(page.contains("second look, brightened"), "in the legend");
+    let old = page_with(Regime::Fused);
+    assert!(old.contains("a steer made of both heads’"), "of recordings from before");
 }
 
 #[test]

@@ -81,13 +81,11 @@ fn a_sure_prediction_is_scaled_and_driven() {
 }
 
 #[test]
-fn doubt_corrects_and_caps_the_speed() {
+fn doubt_caps_the_speed_and_lasts() {
     let mut c = driven(10);
     let out = c.step(&input(11, 11.0, unsure()));
-    assert_eq!(out.correction.regime, Regime::Fused);
-    assert!((out.steer_raw - 0.05).abs() < 1e-6);
-    assert_eq!(out.steer_corrected, out.correction.steer * 0.25);
-    assert!(out.steer_corrected != out.steer_raw);
+    assert_eq!(out.correction.regime, Regime::Slowed);
+    assert!((out.steer_raw - 0.05).abs() < 1e-6 && out.steer_corrected == out.steer_raw);
     assert_eq!(out.target_speed_mps, out.correction.speed_cap_mps);
     assert!(out.target_speed_mps < 10.0 && out.command.brake > 0.0);
     // The doubt is remembered: a mass between enter and exit stays engaged.
@@ -106,6 +104,13 @@ fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
     assert!(c.asks_again(&unsure(), &dark));
     assert!(!c.asks_again(&unsure(), &bright), "not dark");
     assert!(!c.asks_again(&sure(0.1), &dark), "no doubt");
+    let of_mass = |mass: f32| {
+        let mut probs = [0.0; 11];
+        (probs[5], probs[0]) = (mass, 1.0 - mass);
+        Prediction::new(0.0, probs).unwrap()
+    };
+    // Between the thresholds too, where doubt neither begins nor ends.
+    assert!(c.asks_again(&of_mass(0.89), &dark) && !c.asks_again(&of_mass(0.91), &dark));
     let black = |mean_luma| ImageCheck { mean_luma, ..dark };
     let black_mean = Config::default().gate.black_mean;
     assert!(!c.asks_again(&unsure(), &black(black_mean)), "the gate stops the car");
@@ -131,11 +136,12 @@ fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
     assert_eq!(out.correction.regime, Regime::SecondLook);
     assert!((out.steer_raw - 0.05).abs() < 1e-6 && (out.steer_corrected - 0.025).abs() < 1e-6);
     assert_eq!(out.correction.speed_cap_mps, f32::INFINITY);
-    // Still unsure: of the second look's heads the more careful one.
+    // Still unsure: the second look's steer all the same, slowly.
     let still = Prediction::new(-0.3, *unsure().probs()).unwrap();
     let out = again(still);
-    assert_eq!(out.correction.regime, Regime::Fused);
-    assert!((out.steer_raw - 0.05).abs() < 1e-6 && out.steer_corrected <= 0.0, "{out:?}");
+    assert_eq!(out.correction.regime, Regime::SecondLook);
+    assert!((out.steer_raw - 0.05).abs() < 1e-6, "{out:?}");
+    assert!((out.steer_corrected + 0.075).abs() < 1e-6, "{out:?}");
     assert!(out.correction.speed_cap_mps.is_finite());
 }
 

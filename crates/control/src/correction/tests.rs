@@ -4,7 +4,6 @@
 use super::*;
 use caril_core::{bin_center, bin_of};
 use proptest::prelude::*;
-use std::format;
 use std::vec::Vec;
 
 const KEY: (u64, FrameId) = (7, FrameId(42));
@@ -171,16 +170,16 @@ proptest! {
     }
 
     #[test]
-    fn in_doubt_nothing_is_steered_further_than_either_head(p in any_prediction()) {
-        let (c, engaged) = calibrated_from(true, &p);
-        prop_assume!(engaged);
-        let grave = c.confidence < Calibration::default().mass_grave();
-        prop_assert_eq!(c.regime, if grave { Regime::Fused } else { Regime::Slowed });
-        prop_assume!(grave);
-        let (r, centre) = (p.regression().clamp(-1.0, 1.0), p.class_centre());
-        let smaller = if r * centre < 0.0 { 0.0 } else { r.abs().min(centre.abs()) };
-        prop_assert!((c.steer.abs() - smaller).abs() < 1e-5, "{} and {}: {:?}", r, centre, c);
-        prop_assert!(c.steer * r >= 0.0, "never to the other side: {:?}", c);
+    fn calibrated_never_changes_a_steer_but_says_how_far_to_believe_it(
+        p in any_prediction(), before: bool,
+    ) {
+        let (c, engaged) = calibrated_from(before, &p);
+        prop_assert_eq!(c.steer, p.regression().clamp(-1.0, 1.0));
+        prop_assert_eq!(c.regime, if engaged { Regime::Slowed } else { Regime::Kept });
+        let cal = Calibration::default();
+        let sure = cal.regression_sigma;
+        let variance = sure * sure + cal.regression_variance_gain * p.class_variance();
+        prop_assert!((c.sigma * c.sigma - variance).abs() < 1e-4, "{:?}", c);
     }
 }
 
@@ -234,7 +233,6 @@ fn hysteresis_engages_below_enter_and_lets_go_above_exit() {
     for (before, mass, after) in cases {
         let (c, engaged) = calibrated_from(before, &with_mass(mass));
         assert_eq!(engaged, after, "mass {mass} from {before}");
-        // Grave is doubt below 1 − √(0.2 · 0.7) = 0.626.
         let regime = if after { Regime::Slowed } else { Regime::Kept };
         assert_eq!((c.regime, c.steer), (regime, 0.0));
         assert_eq!(c.speed_cap_mps.is_finite(), after);
@@ -268,52 +266,19 @@ fn speed_cap_falls_linearly_from_enter_to_floor() {
 }
 
 #[test]
-fn fusion_takes_the_head_nearer_to_straight_on_with_its_deviation() {
-    let four = |first: usize| (first..first + 4).map(|k| (k, 0.25)).collect::<Vec<_>>();
+fn the_spread_of_the_classes_widens_the_doubt_by_the_cards_gain() {
     let cal = Calibration {
         regression_sigma: 0.2,
         regression_variance_gain: 2.0,
-        class_variance_gain: 3.0,
-        class_variance_floor: 0.02,
         ..Calibration::default()
     };
-    let config = config(CorrectionMode::Calibrated);
-    let fused = |r, first| {
-        let p = prediction(r, &four(first));
-        correct(&config, &cal, &p, &mut CorrectionState::default(), KEY)
-    };
-    // Four neighbouring classes: mean half a bin beside the middle ones, variance 1.25 bins².
-    let (bin, var) = (2.0_f32 / 11.0, 1.25 * 4.0 / 121.0);
-    let [regression, class] = [0.04 + 2.0 * var, 3.0 * var + 0.02].map(libm::sqrtf);
-    for (r, first, steer, sigma) in [
-        (0.4, 4, 0.5 * bin, class),
-        (0.05, 4, 0.05, regression),
-        (-0.4, 3, -0.5 * bin, class),
-        (-0.05, 3, -0.05, regression),
-        (-0.4, 4, 0.0, class),
-        (0.05, 3, 0.0, regression),
-        (0.0, 4, 0.0, regression),
-    ] {
-        let c = fused(r, first);
-        let text = format!("{r} and {first}: {c:?}");
-        assert!((c.steer - steer).abs() < 1e-5, "{text}");
-        assert!((c.sigma - sigma).abs() < 1e-5, "{text}");
+    // Four neighbouring classes: variance 1.25 bins².
+    let p = prediction(0.4, &[(4, 0.25), (5, 0.25), (6, 0.25), (7, 0.25)]);
+    let variance = 1.25 * 4.0 / 121.0;
+    for mass_enter in [0.0, 1.0] {
+        let cal = Calibration { mass_enter, mass_exit: 1.0, ..cal };
+        let mut state = CorrectionState::default();
+        let c = correct(&config(CorrectionMode::Calibrated), &cal, &p, &mut state, KEY);
+        assert!((c.sigma - libm::sqrtf(0.04 + 2.0 * variance)).abs() < 1e-5, "{c:?}");
     }
-    // Equal: the regression's deviation. Nothing at all of a side: no side is changed.
-    let middle = fused(1.0, 4).steer;
-    assert!((fused(middle, 4).sigma - regression).abs() < 1e-6);
-    assert_eq!(fused(-0.0, 4).steer.to_bits(), (-0.0_f32).to_bits());
-    let wide = Calibration { mass_enter: 0.0, ..cal };
-    let p = prediction(0.4, &four(4));
-    let kept = correct(&config, &wide, &p, &mut CorrectionState::default(), KEY);
-    assert_eq!((kept.steer, kept.regime), (0.4, Regime::Kept));
-    assert!((kept.sigma - regression).abs() < 1e-5);
-}
-
-#[test]
-fn of_two_peaks_the_chosen_one_counts() {
-    // The mean of the classes is 0; the regression goes further to the right than the peak there.
-    let fork = prediction(0.9, &[(1, 0.35), (2, 0.15), (8, 0.1), (9, 0.4)]);
-    let (c, _) = calibrated_from(true, &fork);
-    assert!(c.steer > 0.6 && c.steer < 0.9, "the chosen peak: {c:?}");
 }

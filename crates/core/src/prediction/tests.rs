@@ -84,36 +84,12 @@ fn temperature_sharpens_and_flattens_as_powers() {
 }
 
 #[test]
-fn centre_of_the_mirror_is_the_mirrored_centre() {
+fn mean_of_the_mirror_is_the_mirrored_mean() {
     for seed in 0..500 {
         let p = any_prediction(seed);
         let mut probs = *p.probs();
         probs.reverse();
         let mirror = Prediction::new(-p.regression(), probs).unwrap();
-        assert!((p.class_centre() + mirror.class_centre()).abs() < 1e-5);
-    }
-}
-
-#[test]
-fn centre_of_two_peaks_is_the_higher_one_across_a_valley() {
-    let fork = prediction(0.0, &[(1, 0.35), (2, 0.15), (8, 0.1), (9, 0.4)]);
-    // (0.1·c8 + 0.4·c9) / 0.5
-    let right = 0.2 * bin_center(8) + 0.8 * bin_center(9);
-    assert!((fork.class_centre() - right).abs() < 1e-6);
-    let flat = Prediction::new(0.0, [1.0 / 11.0; BIN_COUNT]).unwrap();
-    assert!(flat.class_centre().abs() < 1e-6, "a flat distribution keeps its mean");
-    for (one, peaks) in [
-        // Second peak too low, high enough, and across a valley that is not deep enough.
-        (prediction(0.0, &[(2, 0.7), (8, 0.3)]), false),
-        (prediction(0.0, &[(2, 0.6), (8, 0.4)]), true),
-        (prediction(0.0, &[(4, 0.4), (5, 0.25), (6, 0.35)]), false),
-        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.375)]), true),
-        // At the shares themselves: a peak of exactly half counts, a valley of half does not.
-        (prediction(0.0, &[(2, 0.5), (8, 0.25), (9, 0.25)]), true),
-        (prediction(0.0, &[(4, 0.5), (5, 0.125), (6, 0.25), (7, 0.125)]), false),
-        (prediction(0.0, &[(10, 0.5), (0, 0.5)]), true),
-        (prediction(0.0, &[(10, 1.0)]), false),
-    ] {
-        assert_eq!(one.has_second_peak(), peaks, "{one:?}");
+        assert!((p.class_mean() + mirror.class_mean()).abs() < 1e-5);
     }
 }

@@ -105,8 +105,8 @@ fn the_configurations_thresholds_count_before_the_cards() {
             pipeline.step(&Ticking::new(0, 1), &frame(3), 0, NONE).correction.regime,
         )
     };
-    assert_eq!(regime(None), Ok(Regime::Fused));
-    assert_eq!(regime(Some(0.9)), Ok(Regime::Fused));
+    assert_eq!(regime(None), Ok(Regime::Slowed));
+    assert_eq!(regime(Some(0.9)), Ok(Regime::Slowed));
     assert_eq!(regime(Some(0.4)), Ok(Regime::Kept));
     assert!(regime(Some(0.99)).is_err(), "above the card's exit");
 }
