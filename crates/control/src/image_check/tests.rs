@@ -85,3 +85,19 @@ fn what_is_no_picture_is_malformed() {
         assert_eq!(check_image(&image), ImageCheck::MALFORMED);
     }
 }
+
+#[test]
+fn checked_rows_are_those_whose_change_is_noticed() {
+    for height in [1, 40, 64, 448] {
+        let mut image = grey(3, height, 9);
+        let before = check_image(&image);
+        let noticed = (0..height as usize).filter(|row| {
+            let row = &mut image.data[row * 12..(row + 1) * 12];
+            row.fill(200);
+            let noticed = check_image(&image) != before;
+            image.data.fill(9);
+            noticed
+        });
+        assert!(noticed.eq(checked_rows(height)), "{height}");
+    }
+}
