@@ -33,10 +33,10 @@ pub struct InputSpec {
 impl InputSpec {
     /// The rows of a picture of `height` rows that the network gets to see; at least one.
     pub fn crop_rows(&self, height: u32) -> Range<usize> {
+        let rows = (height as usize).max(1);
         let row = |fraction: f32| libm::roundf(fraction * height as f32) as usize;
-        let top = row(self.crop_top);
-        let bottom = row(self.crop_bottom).min(height as usize).max(top + 1);
-        top.min(bottom - 1)..bottom
+        let top = row(self.crop_top).min(rows - 1);
+        top..row(self.crop_bottom).clamp(top + 1, rows)
     }
 }
 

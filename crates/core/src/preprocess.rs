@@ -283,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn the_crop_is_at_least_a_row_of_the_picture() {
+        let crop = |crop_top, crop_bottom, height| {
+            InputSpec { crop_top, crop_bottom, ..spec(4, 2) }.crop_rows(height)
+        };
+        assert_eq!(crop(0.25, 0.9, 40), 10..36);
+        assert_eq!(crop(0.0, 1.0, 40), 0..40);
+        assert_eq!(crop(0.5, 0.5, 40), 20..21);
+        assert_eq!(crop(0.9, 0.2, 40), 36..37);
+        assert_eq!(crop(1.0, 2.0, 40), 39..40);
+        assert_eq!(crop(0.2, 0.9, 1), 0..1);
+    }
+
+    #[test]
     fn pixel_order_does_not_change_the_input() {
         let rgb = noise(30, 20, PixelOrder::Rgb);
         let data = rgb.data.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0], 255]).collect();

@@ -111,6 +111,11 @@ fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
     };
     // Between the thresholds too, where doubt neither begins nor ends.
     assert!(c.asks_again(&of_mass(0.89), &dark) && !c.asks_again(&of_mass(0.91), &dark));
+    // Not at the threshold itself.
+    let mass_exit = of_mass(0.85).temperature_scaled(1.0).neighbour_mass();
+    let exact = Calibration { mass_exit, ..Calibration::default() };
+    let exact = Controller::new(Config::default(), exact, 0.25).unwrap();
+    assert!(!exact.asks_again(&of_mass(0.85), &dark));
     let black = |mean_luma| ImageCheck { mean_luma, ..dark };
     let black_mean = Config::default().gate.black_mean;
     assert!(!c.asks_again(&unsure(), &black(black_mean)), "the gate stops the car");
