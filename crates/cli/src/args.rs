@@ -32,7 +32,7 @@ pub enum CorrectionArg {
     Off,
     /// The paper's rule
     Paper,
-    /// In doubt: a second look if it is dark, the head nearer to straight on, a speed cap
+    /// In doubt: a second look if it is dark, a speed cap
     Calibrated,
 }
 
