@@ -57,12 +57,13 @@ pub struct PolicyInputs {
 pub struct Calibration {
     /// Logits are divided by this.
     pub temperature: f32,
-    /// RMS error of the regression head where the class head is sure. This and the next three say
-    /// how far a steer is to be believed ([`crate::Correction::sigma`]); they do not move it.
+    /// RMS error of the regression head where the class head is sure. This and the next say how
+    /// far a steer is to be believed ([`crate::Correction::sigma`]); they do not move it.
     pub regression_sigma: f32,
     /// Regression variance grows with the calibrated class variance times this.
     pub regression_variance_gain: f32,
-    /// Calibrated class variance is multiplied by this …
+    /// How far the class mean is to be believed, of which nothing steers: calibrated class variance
+    /// is multiplied by this …
     pub class_variance_gain: f32,
     /// … and this is added: it makes the class mean's squared error right on held-out drives.
     pub class_variance_floor: f32,

@@ -39,8 +39,8 @@ impl Lift {
     }
 }
 
-/// Mean and standard deviation of red, green and blue in what networks see of the shipped maps by
-/// day: the pixels of 125 crops, of a drive each in the five weathers that packs are trained in.
+/// Mean and standard deviation of red, green and blue in what networks see by day: the pixels of 125
+/// crops, of a drive on `winding_suburb` in each of the five weathers that packs are trained in.
 const DAYLIGHT: [(f64, f64); 3] = [(83.2, 32.3), (83.8, 34.9), (71.2, 43.9)];
 /// So far of the way to daylight. All of it makes too much of what dirt and noise have left: it
 /// steered better on most routes, and left the road on more (docs/correction.md).
@@ -49,10 +49,10 @@ const SHARE: f64 = 0.5;
 /// a pattern.
 const FLAT: f64 = 1.0;
 
-/// Brings every channel of RGB pixels half of the way to daylight's mean and deviation. What noise adds to a dark
-/// picture is the same in all channels, and in daylight blue is the weakest: that tint misleads a
-/// network more than the noise itself. Sums are of integers, and libm's functions are everybody's:
-/// the same bytes on every host.
+/// Brings every channel of RGB pixels half of the way to daylight's mean and deviation. What noise
+/// adds to a dark picture is the same in all channels, and in daylight blue is the weakest: that
+/// tint misleads a network more than the noise itself. Sums are of integers, and libm's functions
+/// are everybody's: the same bytes on every host.
 pub(crate) fn balance(rgb: &mut [u8]) {
     let (pixels, _) = rgb.as_chunks_mut::<3>();
     let count = pixels.len().max(1) as f64;
@@ -65,6 +65,7 @@ pub(crate) fn balance(rgb: &mut [u8]) {
         }
         let was = sum as f64 / count;
         let variance = squares as f64 / count - was * was;
+        // Rounding may make it negative, and its root no number: flat, too.
         let spread = libm::sqrt(variance).max(FLAT);
         let wanted = was + SHARE * (mean - was);
         let factor = 1.0 + SHARE * (deviation / spread - 1.0);

@@ -135,7 +135,7 @@ impl Stage {
         let mut config = role.config;
         config.drive_loop.seed = episode.seed;
         let mut sim = self.sim(episode, config.drive_loop.rate_hz, policy.card().camera, true)?;
-        // Pictures that nobody keeps are drawn where they are looked at: half of the time.
+        // Pictures that nobody keeps are drawn where they are looked at, in two thirds of the time.
         if wanted.is_empty() {
             sim.seen_rows = Some(seen_rows(policy.card()));
         }

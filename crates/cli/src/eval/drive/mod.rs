@@ -162,10 +162,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         eprintln!("{} of {} episodes are driven already", wanted.len() - open.len(), wanted.len());
     }
     if !open.is_empty() {
-        let driven: Vec<Episode> = wanted.iter().filter(|e| !open.contains(e)).cloned().collect();
-        same_drives(&store.results(&driven), &facts, &dir)?;
-    }
-    if !open.is_empty() {
+        same_drives(&store.results(&wanted), &facts, &dir)?;
         eprintln!("{}", estimate::sentence(&open, &facts.roles, jobs)?);
         let mut progress = estimate::Progress::start(open.len());
         pool::drive_all(pairs(open), &facts.roles, jobs, &stop, &mut |result| {
@@ -182,9 +179,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Drives the shortest drive of every network arm again: results of a build that drives otherwise
-/// must not be mixed with this one's. The version does not tell, for it is not raised with every
-/// change.
+/// Drives the shortest drive of every network arm again: results of a build (or of a processor, whose
+/// vectors decide a network's last digits) that drives otherwise must not be mixed with this one's.
+/// The version does not tell, for it is not raised with every change.
 fn same_drives(results: &[EpisodeResult], facts: &RunFacts, dir: &Path) -> anyhow::Result<()> {
     let mut stage = Stage::new(facts.roles.clone());
     for role in facts.roles.iter().filter(|r| r.arm.driver != Driver::Expert) {
@@ -194,8 +191,8 @@ fn same_drives(results: &[EpisodeResult], facts: &RunFacts, dir: &Path) -> anyho
         let now = stage.play(&was.episode)?;
         if now.step_hash() != was.step_hash() {
             return Err(usage(format!(
-                "this build drives {} otherwise than the one whose results are there; give \
-                 another folder than {}",
+                "this build drives {} otherwise, on this machine, than the one whose results are \
+                 there; give another folder than {}",
                 was.episode.id(),
                 dir.display()
             )));
