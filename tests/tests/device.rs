@@ -116,9 +116,10 @@ fn a_limit_makes_parts_and_old_parts_make_room() {
 
 #[test]
 fn a_doctor_looks_at_the_machine_and_judges_a_rate() {
-    let doctor = |rate: &str| {
+    let doctor = |rate: &str, more: &[&str]| {
         let output = caril()
             .args(["doctor", "--json", "--seconds", "1", "--rate", rate])
+            .args(more)
             .output()
             .expect("runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -129,11 +130,23 @@ fn a_doctor_looks_at_the_machine_and_judges_a_rate() {
         assert_eq!(holds, reasons.is_empty());
         found
     };
-    let found = doctor("2");
+    let found = doctor("2", &[]);
     assert!(found["cpu"]["cores"].as_u64().is_some_and(|n| n > 0));
     assert!(found["memory"]["total_mib"].as_u64().is_some_and(|n| n > 0));
     assert!(found["disk"]["write_mb_per_s"].as_f64().is_some_and(|n| n > 0.0));
-    assert_eq!(found["stages"].as_array().map(Vec::len), Some(4));
+    let stages: Vec<&str> = found["stages"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter_map(|row| row["stage"].as_str())
+        .collect();
+    assert_eq!(stages, ["check image", "infer", "decide", "step", "second look"]);
+    assert_eq!(found["looks"], 2, "the shipped configuration looks again in the dark");
+    let folder = tempfile::tempdir().expect("folder");
+    let config = folder.path().join("once.toml");
+    std::fs::write(&config, "[correction]\nsecond_look = false\n").expect("written");
+    let once = doctor("2", &["--config", config.to_str().expect("a path")]);
+    assert_eq!(once["looks"], 1);
     assert_eq!(found["paced"]["frames"], 2);
     let margin = |f: &serde_json::Value| f["verdict"]["margin"].as_f64().expect("a margin");
     assert!((margin(&found) * found["paced"]["p99_ms"].as_f64().expect("ms") - 500.0).abs() < 1.0);

@@ -37,7 +37,7 @@ impl Dump {
             file.map(BufWriter::new).with_context(|| format!("cannot write {}", path.display()))
         };
         Ok(Self {
-            preprocessor: Preprocessor::new(&card.input, card.camera.width, card.camera.height),
+            preprocessor: Preprocessor::for_card(card),
             speed_scale_mps: card.inputs.speed_scale_mps,
             pictures: begin("rgb")?,
             lines: begin("jsonl")?,

@@ -23,10 +23,11 @@ const BYTES_PER_FRAME: f64 = 64e3;
 const PICTURES_WAITING: f64 = 48.0;
 
 /// Look at this machine: processor, memory, disk, clock, time per stage, and whether it would hold
-/// a rate. Exit code 3 if it would not.
+/// a rate, with two looks at every frame if the configuration has second looks. Exit code 3 if it
+/// would not.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  caril doctor\n  caril doctor --rate 60 --policy default --json"
+    after_help = "Examples:\n  caril doctor\n  caril doctor --rate 60 --policy default --json\n  caril doctor --config car.toml"
 )]
 pub struct DoctorArgs {
     /// Frames per second that it should hold
@@ -41,6 +42,9 @@ pub struct DoctorArgs {
     /// Threads of one prediction on cpu and int8
     #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     threads: u8,
+    /// Configuration that it would drive with; any part of config/default.toml
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
     /// How long frames are stepped at the rate, seconds
     #[arg(long, default_value_t = 5.0, value_name = "S")]
     seconds: f64,
@@ -75,6 +79,8 @@ struct Findings {
     policy: String,
     backend: String,
     stages: Vec<Row>,
+    /// Looks at every frame while they came at the rate: 2 with second looks, as in the dark.
+    looks: u8,
     paced: Paced,
     verdict: Verdict,
     advice: Vec<String>,
@@ -105,8 +111,11 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let root = Path::new("/");
     let policy = scenario::load_policy(&args.policy, args.backend, args.threads)?;
     let name = policy.card().name.clone();
-    let (stages, mut pipeline) = crate::bench::step_rows(policy, 200)?;
-    let paced = measure::paced(&mut pipeline, args.rate, args.seconds);
+    let config = args.config.as_deref().map(scenario::load_config).transpose()?;
+    let config = config.unwrap_or_default();
+    let twice = config.correction.looks_again();
+    let (stages, mut pipeline) = crate::bench::step_rows(policy, &config, 200)?;
+    let paced = measure::paced(&mut pipeline, twice, args.rate, args.seconds);
     let disk = measure::disk(&args.disk)
         .inspect_err(|e| eprintln!("warning: {} cannot be written: {e}", args.disk.display()))
         .ok();
@@ -128,6 +137,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
         policy: name,
         backend: args.backend.name(),
         stages,
+        looks: if twice { 2 } else { 1 },
         paced,
         verdict,
         advice: Vec::new(),
@@ -278,8 +288,13 @@ fn said(f: &Findings) -> String {
     text.push_str(&crate::bench::table(&f.stages));
     let (p, v) = (&f.paced, &f.verdict);
     text.push_str(&format!(
-        "at {} Hz for {} frames, due to done: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\n",
-        v.rate_hz, p.frames, p.p50_ms, p.p99_ms, p.max_ms
+        "at {} Hz for {} frames{}, due to done: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\n",
+        v.rate_hz,
+        p.frames,
+        if f.looks == 2 { " looked at twice, as in the dark" } else { "" },
+        p.p50_ms,
+        p.p99_ms,
+        p.max_ms
     ));
     for advice in &f.advice {
         text.push_str(&format!("advice: {advice}\n"));

@@ -1,8 +1,8 @@
 //! The controller: correction, longitudinal control, limits and gate in one step.
 
 use caril_core::{
-    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, CorrectionMode, Fault,
-    FaultSet, Lift, MEMORY_LAYOUT, Mode, Prediction, Regime,
+    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, Fault, FaultSet, Lift,
+    MEMORY_LAYOUT, Mode, Prediction, Regime,
 };
 
 use crate::memory::Words;
@@ -141,8 +141,7 @@ impl Controller {
     /// sure as ends doubt (the mass is below `mass_exit`), and the picture is dark, but not black or
     /// malformed. A function of the first look alone, not of what the controller remembers.
     pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
-        let config = &self.config.correction;
-        if config.mode != CorrectionMode::Calibrated || !config.second_look {
+        if !self.config.correction.looks_again() {
             return false;
         }
         let black = image.malformed || image.mean_luma <= self.config.gate.black_mean;

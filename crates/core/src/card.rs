@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, BIN_COUNT, CameraSpec, Prediction, bin_edges};
+use crate::{Architecture, BIN_COUNT, CameraSpec, Colours, Prediction, bin_edges};
 
 /// Version of the pack's format that this build reads and writes.
 pub const PACK_FORMAT: u32 = 1;
@@ -220,6 +220,10 @@ pub struct PolicyCard {
     /// Where the calibration comes from; absent if training made it from its held-out drives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrated_on: Option<CalibrationFacts>,
+    /// The colours that the network was trained on, which a second look at a dark picture is
+    /// balanced towards; packs that do not say were trained in the embedded world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colours: Option<Colours>,
     /// Where the weights come from.
     pub training: TrainingFacts,
     /// sha256 of the weights file, lower-case hex.
@@ -264,6 +268,7 @@ impl PolicyCard {
             calibration: Calibration::default(),
             conformal: None,
             calibrated_on: None,
+            colours: None,
             training: TrainingFacts::default(),
             weights_sha256: String::new(),
         }
@@ -345,7 +350,8 @@ impl PolicyCard {
             }),
             "conformal",
             "a level between 0 and 1, a spread floor above 0 and factors of 0 or more",
-        )
+        )?;
+        check(self.colours.is_none_or(|c| c.is_valid()), "colours", "values from 0 to 255")
     }
 
     /// The edges that every card of this format holds.

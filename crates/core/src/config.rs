@@ -44,6 +44,11 @@ pub struct CorrectionConfig {
 }
 
 impl CorrectionConfig {
+    /// Whether there are second looks at all: a frame may then take the network's time twice.
+    pub fn looks_again(&self) -> bool {
+        self.mode == CorrectionMode::Calibrated && self.second_look
+    }
+
     /// A card's calibration with the thresholds that are given here instead of its own.
     ///
     /// # Errors

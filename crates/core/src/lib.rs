@@ -45,7 +45,7 @@ pub use config::{
 pub use fault::{Fault, FaultSet};
 pub use fields::{Field, Number};
 pub use frame::{EgoState, EndReason, Frame, FrameId, Image, ImageCheck, Pose, Truth};
-pub use lift::Lift;
+pub use lift::{Colours, Lift};
 pub use memory::{ControllerMemory, MEMORY_LAYOUT, MEMORY_WORDS};
 pub use nav::NavCommand;
 pub use prediction::{Prediction, PredictionError};

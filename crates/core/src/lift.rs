@@ -1,5 +1,7 @@
 //! A dark picture, brightened for a second look, and its colours balanced.
 
+use serde::{Deserialize, Serialize};
+
 /// What a dark picture's mean brightness becomes, 0 to 255. Of the pictures that packs are trained
 /// on, whole as the check sees them, it is 70 to 130.
 const BRIGHT: f32 = 100.0;
@@ -39,34 +41,91 @@ impl Lift {
     }
 }
 
-/// Mean and standard deviation of red, green and blue in what networks see by day: the pixels of 125
-/// crops, of a drive on `winding_suburb` in each of the five weathers that packs are trained in.
-const DAYLIGHT: [(f64, f64); 3] = [(83.2, 32.3), (83.8, 34.9), (71.2, 43.9)];
-/// So far of the way to daylight. All of it makes too much of what dirt and noise have left: it
+/// The colours that a network was trained on: of red, green and blue over the pixels that it sees,
+/// 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Colours {
+    /// Means.
+    pub mean: [f64; 3],
+    /// Standard deviations.
+    pub deviation: [f64; 3],
+}
+
+impl Colours {
+    /// For packs whose card does not tell: the embedded world by day, the pixels of 125 crops, of a
+    /// drive on `winding_suburb` in each of the five weathers that packs are trained in.
+    pub const EMBEDDED_WORLD: Self =
+        Self { mean: [83.2, 83.8, 71.2], deviation: [32.3, 34.9, 43.9] };
+
+    /// Of RGB pixels, any number of slices of them. `None` if there is no pixel.
+    pub fn of<'a>(pictures: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let sums = pictures.into_iter().fold([Sums::default(); 3], |mut sums, rgb| {
+            let (pixels, _) = rgb.as_chunks::<3>();
+            for (c, sums) in sums.iter_mut().enumerate() {
+                sums.add(pixels, c);
+            }
+            sums
+        });
+        let [r, g, b] = sums.map(|s| s.mean_and_deviation());
+        (sums.iter().all(|s| s.count > 0))
+            .then_some(Self { mean: [r.0, g.0, b.0], deviation: [r.1, g.1, b.1] })
+    }
+
+    /// Whether every value can be that of bytes.
+    pub fn is_valid(&self) -> bool {
+        self.mean.iter().chain(&self.deviation).all(|v| (0.0..=255.0).contains(v))
+    }
+}
+
+/// Of bytes: integers, whose sums do not depend on their order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    count: u64,
+    sum: u64,
+    squares: u64,
+}
+
+impl Sums {
+    /// Adds channel `c` of RGB pixels.
+    fn add(&mut self, pixels: &[[u8; 3]], c: usize) {
+        self.count = self.count.saturating_add(pixels.len() as u64);
+        for pixel in pixels {
+            let value = pixel.get(c).copied().map_or(0, u64::from);
+            self.sum = self.sum.saturating_add(value);
+            self.squares = self.squares.saturating_add(value.saturating_mul(value));
+        }
+    }
+
+    /// Of no bytes 0.
+    fn mean_and_deviation(&self) -> (f64, f64) {
+        let count = self.count.max(1) as f64;
+        let mean = self.sum as f64 / count;
+        // Rounding may make it negative, and its root no number; `max` passes that over.
+        let variance = self.squares as f64 / count - mean * mean;
+        (mean, libm::sqrt(variance).max(0.0))
+    }
+}
+
+/// So far of the way to the colours trained on. All of it makes too much of what dirt and noise have left: it
 /// steered better on most routes, and left the road on more (docs/correction.md).
 const SHARE: f64 = 0.5;
 /// A deviation below this is taken for it, or the rounding of a picture in one colour would be made
 /// a pattern.
 const FLAT: f64 = 1.0;
 
-/// Brings every channel of RGB pixels half of the way to daylight's mean and deviation. What noise
-/// adds to a dark picture is the same in all channels, and in daylight blue is the weakest: that
-/// tint misleads a network more than the noise itself. Sums are of integers, and libm's functions
-/// are everybody's: the same bytes on every host.
-pub(crate) fn balance(rgb: &mut [u8]) {
+/// Brings every channel of RGB pixels half of the way to the mean and deviation trained on. What
+/// noise adds to a dark picture is the same in all channels, and in daylight blue is the weakest:
+/// that tint misleads a network more than the noise itself. Sums are of integers, and libm's
+/// functions are everybody's: the same bytes on every host.
+pub(crate) fn balance(rgb: &mut [u8], trained_on: &Colours) {
     let (pixels, _) = rgb.as_chunks_mut::<3>();
-    let count = pixels.len().max(1) as f64;
-    for (c, (mean, deviation)) in DAYLIGHT.into_iter().enumerate() {
-        let (mut sum, mut squares) = (0_u64, 0_u64);
-        for pixel in pixels.iter() {
-            let value = pixel.get(c).copied().map_or(0, u64::from);
-            sum = sum.saturating_add(value);
-            squares = squares.saturating_add(value.saturating_mul(value));
-        }
-        let was = sum as f64 / count;
-        let variance = squares as f64 / count - was * was;
-        // Rounding may make it negative, and its root no number: flat, too.
-        let spread = libm::sqrt(variance).max(FLAT);
+    let Colours { mean, deviation } = *trained_on;
+    for (c, (mean, deviation)) in mean.into_iter().zip(deviation).enumerate() {
+        let mut sums = Sums::default();
+        sums.add(pixels, c);
+        let (was, spread) = sums.mean_and_deviation();
+        let spread = spread.max(FLAT);
         let wanted = was + SHARE * (mean - was);
         let factor = 1.0 + SHARE * (deviation / spread - 1.0);
         let mut table = [0; 256];
@@ -87,31 +146,68 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn colours_come_half_of_the_way_to_daylights_and_a_plain_picture_stays_plain() {
+    fn colours_come_half_of_the_way_to_those_trained_on_and_a_plain_picture_stays_plain() {
         // Grey and noisy.
         let mut rng = CounterRng::new(2, 1);
         let mut rgb: Vec<u8> = (0..3 * 5000).map(|_| 30 + rng.below(90) as u8).collect();
         let before = rgb.clone();
-        let statistics = |rgb: &[u8], c: usize| {
-            let values = rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v));
-            let mean = values.clone().sum::<f64>() / 5000.0;
-            let variance = values.map(|v| (v - mean) * (v - mean)).sum::<f64>() / 5000.0;
-            (mean, libm::sqrt(variance))
-        };
-        balance(&mut rgb);
-        for (c, (mean, deviation)) in DAYLIGHT.into_iter().enumerate() {
+        let day = Colours::EMBEDDED_WORLD;
+        balance(&mut rgb, &day);
+        for c in 0..3 {
             let (was, is) = (statistics(&before, c), statistics(&rgb, c));
-            assert!((is.0 - 0.5 * (was.0 + mean)).abs() < 0.5, "channel {c}: {was:?} {is:?}");
-            assert!((is.1 - 0.5 * (was.1 + deviation)).abs() < 0.5, "channel {c}: {was:?} {is:?}");
+            let half = (0.5 * (was.0 + day.mean[c]), 0.5 * (was.1 + day.deviation[c]));
+            assert!((is.0 - half.0).abs() < 0.5, "channel {c}: {was:?} {is:?}");
+            assert!((is.1 - half.1).abs() < 0.5, "channel {c}: {was:?} {is:?}");
         }
         for (i, j) in [(0, 3), (3, 6), (1, 4)] {
             assert_eq!(before[i].cmp(&before[j]), rgb[i].cmp(&rgb[j]), "order stays");
         }
         let mut plain = [7; 30];
-        balance(&mut plain);
+        balance(&mut plain, &day);
         assert_eq!(plain[..3], [45, 45, 39]);
         assert!(plain.chunks(3).all(|p| p == &plain[..3]));
-        balance(&mut []);
+        balance(&mut [], &day);
+        let other = Colours { mean: [107.0, 7.0, 7.0], ..day };
+        let mut plain = [7; 30];
+        balance(&mut plain, &other);
+        assert_eq!(plain[..3], [57, 7, 7], "it is the card's colours that count");
+    }
+
+    /// Mean and deviation of a channel, by the book.
+    fn statistics(rgb: &[u8], c: usize) -> (f64, f64) {
+        let values: Vec<f64> = rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v)).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count;
+        (mean, libm::sqrt(variance))
+    }
+
+    #[test]
+    fn colours_are_of_all_pixels_together() {
+        let mut rng = CounterRng::new(3, 1);
+        let mut noise =
+            |from: u8| -> Vec<u8> { (0..300).map(|_| from + rng.below(60) as u8).collect() };
+        let (dark, bright) = (noise(0), noise(150));
+        let got = Colours::of([&dark[..], &bright[..]]).unwrap();
+        let all = [dark, bright].concat();
+        for c in 0..3 {
+            let (mean, deviation) = statistics(&all, c);
+            assert!((got.mean[c] - mean).abs() < 1e-9, "{got:?}");
+            assert!((got.deviation[c] - deviation).abs() < 1e-9, "{got:?}");
+        }
+        assert!(got.is_valid() && Colours::EMBEDDED_WORLD.is_valid());
+        assert_eq!(Colours::of([]), None);
+        assert_eq!(Colours::of([&[][..], &[1, 2]]), None, "not a whole pixel");
+        let flat = Colours::of([&[9, 8, 7][..]]).unwrap();
+        assert_eq!((flat.mean, flat.deviation), ([9.0, 8.0, 7.0], [0.0; 3]));
+        for wrong in [f64::NAN, -1.0, 256.0, f64::INFINITY] {
+            let mut colours = got;
+            colours.deviation[1] = wrong;
+            assert!(!colours.is_valid(), "{wrong}");
+            colours = got;
+            colours.mean[2] = wrong;
+            assert!(!colours.is_valid(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::{Image, InputSpec, Lift, lift};
+use crate::{Colours, Image, InputSpec, Lift, PolicyCard, lift};
 
 /// Weights of the source pixels of one output row or column.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ const ROWS: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Preprocessor {
     spec: InputSpec,
+    /// What second looks are balanced to.
+    colours: Colours,
     size: (u32, u32),
     rows: Vec<Taps>,
     columns: Vec<Taps>,
@@ -34,6 +36,14 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
+    /// For the camera and the network of a pack.
+    pub fn for_card(card: &PolicyCard) -> Self {
+        Self {
+            colours: card.colours.unwrap_or(Colours::EMBEDDED_WORLD),
+            ..Self::new(&card.input, card.camera.width, card.camera.height)
+        }
+    }
+
     /// For images of `width`×`height` pixels.
     pub fn new(spec: &InputSpec, width: u32, height: u32) -> Self {
         let crop = spec.crop_rows(height);
@@ -41,6 +51,7 @@ impl Preprocessor {
         rows.iter_mut().for_each(|t| t.first += crop.start);
         Self {
             spec: *spec,
+            colours: Colours::EMBEDDED_WORLD,
             size: (width, height),
             rows,
             columns: taps(width as usize, spec.width as usize),
@@ -130,7 +141,7 @@ impl Preprocessor {
     pub fn lifted(&mut self, lift: Option<&Lift>) -> &[u8] {
         if let Some(lift) = lift {
             self.rgb.iter_mut().for_each(|byte| *byte = lift.byte(*byte));
-            lift::balance(&mut self.rgb);
+            lift::balance(&mut self.rgb, &self.colours);
         }
         &self.rgb
     }

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut two = CpuPolicy::load(&dir, Options { threads: 2, isa })?;
     let mut burn = BurnPolicy::load(&dir, Backend::Flex)?;
     let card = one.card().clone();
-    let mut preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
+    let mut preprocessor = Preprocessor::for_card(&card);
     let mut frame = Frame::for_camera(&card.camera);
     let mut rng = CounterRng::new(1, 1);
     let mut times: [Vec<u64>; 4] = Default::default();

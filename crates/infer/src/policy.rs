@@ -119,7 +119,7 @@ impl CpuPolicy {
         })?;
         let program = Program::new(net.ops, net.len, options.isa, options.threads)?;
         let rows = (0..net.image.size[0]).map(|row| net.image.at(row, 0)).collect();
-        let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
+        let preprocessor = Preprocessor::for_card(&card);
         let Net { speed, output, watched, .. } = net;
         let mut policy = Self { card, preprocessor, program, rows, watched, speed, output, bytes };
         let frame = Frame::for_camera(&policy.card.camera);

@@ -19,7 +19,7 @@ fn main() {
     let net = Net::new(architecture, &card.input, 1, &Device::flex());
     println!("{name}: {} parameters", net.num_params());
     let frame = Frame::for_camera(&card.camera);
-    let mut p = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
+    let mut p = Preprocessor::for_card(&card);
     let mut out = vec![0.0; (3 * card.input.width * card.input.height) as usize];
     let mut policy = BurnPolicy::new(Pack { card, net }, Device::flex());
     measure("preprocess", n, || _ = p.input(&frame.image, &mut out));

@@ -35,7 +35,7 @@ impl BurnPolicy {
     /// From a pack in memory, whose network is on `device` (not an autodiff one).
     pub fn new(pack: Pack, device: Device) -> Self {
         let Pack { card, net } = pack;
-        let preprocessor = Preprocessor::new(&card.input, card.camera.width, card.camera.height);
+        let preprocessor = Preprocessor::for_card(&card);
         let input = vec![0.0; (3 * card.input.width * card.input.height) as usize];
         let mut policy = Self { card, net, device, preprocessor, input };
         let frame = Frame::for_camera(&policy.card.camera);

@@ -58,6 +58,11 @@ impl<P: Policy> Pipeline<P> {
         &self.policy
     }
 
+    /// The policy, to be asked beside the steps: it remembers nothing between frames.
+    pub const fn policy_mut(&mut self) -> &mut P {
+        &mut self.policy
+    }
+
     /// One frame in, one record out; the record holds the command. Stages after `Decide` are
     /// filled in by the loop.
     pub fn step(

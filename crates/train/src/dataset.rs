@@ -1,6 +1,6 @@
 //! Samples of drives: pictures at the network's size, speed, command and the expert's steer.
 
-use caril_core::{InputSpec, NavCommand, bin_of};
+use caril_core::{Colours, InputSpec, NavCommand, bin_of};
 
 /// One frame to learn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,16 @@ impl Dataset {
     }
 }
 
+/// Pictures are alike enough for so many of them to tell the colours of all.
+const COLOUR_SAMPLES: usize = 1000;
+
+/// The colours of samples, for the card: of at most [`COLOUR_SAMPLES`], spread over all of them.
+/// `None` if there is none.
+pub(crate) fn colours(samples: &[&Sample]) -> Option<Colours> {
+    let every = samples.len().div_ceil(COLOUR_SAMPLES).max(1);
+    Colours::of(samples.iter().step_by(every).map(|s| &*s.rgb))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +110,18 @@ mod tests {
         assert_eq!((m.steer, m.nav, m.speed_mps), (-0.5, NavCommand::Right, 5.0));
         assert_eq!((s.class(), m.class()), (8, 2));
         assert_eq!(m.mirrored(2), s);
+    }
+
+    #[test]
+    fn colours_are_of_samples_spread_over_all() {
+        let grey = |v: u8| Sample { rgb: Box::from([v; 12]), ..sample(0.0, NavCommand::Follow) };
+        let (dark, bright) = (grey(50), grey(150));
+        let mut samples = vec![&dark; 5000];
+        samples.extend([&bright; 5000]);
+        let got = colours(&samples).unwrap();
+        assert_eq!((got.mean, got.deviation), ([100.0; 3], [50.0; 3]));
+        assert_eq!(colours(&samples[4999..5001]).unwrap().mean, [100.0; 3], "few are all counted");
+        assert_eq!(colours(&[]), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::balance::Sampler;
 use crate::calibrate::{CALIBRATION_FRAMES_MIN, Risk, calibrate_predictions, hidden_samples};
 use crate::checkpoint::{Checkpoint, Position, give_up, replace_file};
 use crate::curves;
-use crate::dataset::{Dataset, Sample};
+use crate::dataset::{Dataset, Sample, colours};
 use crate::error::TrainError;
 use crate::evaluate::{Predicted, Quality, predict_on, quality};
 use crate::features::{FeatureTable, can_freeze};
@@ -128,6 +128,7 @@ pub fn fit(
     );
     let mut pack = Pack { net: engine.net(&run.values), card };
     pack.card.training.frames = train.len() as u64;
+    pack.card.colours = colours(&train);
 
     let per_epoch = (train.len() as u64).div_ceil(options.batch as u64);
     let steps = options.steps.unwrap_or(per_epoch * u64::from(options.epochs));

@@ -131,6 +131,7 @@ impl Net {
             calibration: Calibration::default(),
             conformal: None,
             calibrated_on: None,
+            colours: None,
             training: TrainingFacts::default(),
             weights_sha256: String::new(),
         };

@@ -131,6 +131,9 @@ fn overfits_32_samples_and_calibrates() {
     assert!(summary.held_out.mae < 0.03, "{:?}", summary.held_out);
     assert!(summary.held_out.accuracy_within_one > 0.95, "{:?}", summary.held_out);
     assert!(summary.calibrated && summary.card.calibration.regression_sigma < 0.05);
+    // Noise of 0 to 59 with a bright line.
+    let colours = summary.card.colours.unwrap();
+    assert!(colours.mean.iter().all(|m| (30.0..60.0).contains(m)), "{colours:?}");
     let curves = std::fs::read_to_string(dir.path().join("curves.csv")).unwrap();
     assert_eq!(curves.lines().count(), 26);
     Pack::load(dir.path(), &Device::flex()).unwrap();
