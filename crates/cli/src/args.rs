@@ -32,7 +32,7 @@ pub enum CorrectionArg {
     Off,
     /// The paper's rule
     Paper,
-    /// In doubt: a second look if it is dark, a speed cap
+    /// A second look if it is dark, a speed cap in doubt
     Calibrated,
 }
 

@@ -137,18 +137,13 @@ impl Controller {
         w.f32(target_speed_mps);
     }
 
-    /// Whether the policy shall look at the picture once more, brightened: its first look is not as
-    /// sure as ends doubt (the mass is below `mass_exit`), and the picture is dark, but not black or
-    /// malformed. A function of the first look alone, not of what the controller remembers.
-    pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
-        if !self.config.correction.looks_again() {
-            return false;
-        }
+    /// Whether the policy shall look at the picture once more, brightened: it is dark, but not black
+    /// or malformed. However sure the first look is: networks are seldom less sure where a picture
+    /// is further from what they were trained on, and a look that changes with every frame steers
+    /// worse than either. A function of the picture alone, not of what the controller remembers.
+    pub fn asks_again(&self, image: &ImageCheck) -> bool {
         let black = image.malformed || image.mean_luma <= self.config.gate.black_mean;
-        let scaled = first.temperature_scaled(self.calibration.temperature);
-        !black
-            && Lift::is_for(image.mean_luma)
-            && scaled.neighbour_mass() < self.calibration.mass_exit
+        self.config.correction.looks_again() && !black && Lift::is_for(image.mean_luma)
     }
 
     /// One step with a frame.

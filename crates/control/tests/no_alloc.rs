@@ -51,7 +51,7 @@ fn no_step_allocates() {
                         prediction: prediction.map_err(|_| Fault::PredictionMalformed),
                         second: prediction
                             .ok()
-                            .filter(|p| controller.asks_again(p, &check_image(&frame.image))),
+                            .filter(|_| controller.asks_again(&check_image(&frame.image))),
                         overrun: i % 17 == 0,
                         faults: FaultSet::EMPTY,
                     };

@@ -13,7 +13,7 @@ pub enum CorrectionMode {
     Off,
     /// The paper's rule with its hand-set thresholds.
     Paper,
-    /// Calibrated probabilities with hysteresis: in doubt a second look at a dark picture, and a
+    /// Calibrated probabilities with hysteresis: a second look at a dark picture, and in doubt a
     /// speed cap.
     #[default]
     Calibrated,
@@ -29,8 +29,8 @@ pub struct CorrectionConfig {
     pub speed_cap_min_mps: f32,
     /// Mode `calibrated`: the cap where the correction engages, m/s.
     pub speed_cap_max_mps: f32,
-    /// Mode `calibrated`: in doubt of a dark picture, look at it once more, brightened and with its
-    /// colours balanced.
+    /// Mode `calibrated`: look at a dark picture once more, brightened and with its colours balanced,
+    /// and steer by that.
     pub second_look: bool,
     /// Mode `calibrated`: engages below this mass of argmax ± 1 instead of the card's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -76,7 +76,7 @@ impl<P: Policy> Pipeline<P> {
         let image = check_image(&frame.image);
         let checked_ns = clock.now_ns();
         let prediction = self.policy.infer(frame);
-        let again = prediction.is_ok_and(|first| self.decider.asks_again(&first, &image));
+        let again = prediction.is_ok() && self.decider.asks_again(&image);
         let second = again.then(|| self.policy.look_again(frame, &Lift::of(image.mean_luma)));
         let inferred_ns = clock.now_ns();
         // In lockstep nothing is late but by the plant's own time.
@@ -156,8 +156,8 @@ impl Decider {
     }
 
     /// Whether the policy shall look at the picture once more, brightened.
-    pub fn asks_again(&self, first: &Prediction, image: &ImageCheck) -> bool {
-        self.controller.asks_again(first, image)
+    pub fn asks_again(&self, image: &ImageCheck) -> bool {
+        self.controller.asks_again(image)
     }
 
     /// Decides on what `seen` saw: its frame's facts, picture check, faults found before the step,
@@ -170,7 +170,7 @@ impl Decider {
         prediction: Result<Prediction, Fault>,
         second: Option<Result<Prediction, Fault>>,
     ) -> StepRecord {
-        let asked = prediction.is_ok_and(|first| self.asks_again(&first, &seen.image));
+        let asked = prediction.is_ok() && self.asks_again(&seen.image);
         let (prediction, second) = match second.filter(|_| asked) {
             Some(Ok(second)) => (prediction, Some(second)),
             Some(Err(fault)) => (Err(fault), None),

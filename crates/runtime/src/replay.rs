@@ -388,8 +388,7 @@ impl Run {
         frame.truth = then.truth;
         let first = policy.infer(frame);
         // The same for all who ask: a function of the picture. `decide` passes it over for others.
-        let again = first
-            .is_ok_and(|first| self.deciders.iter().any(|d| d.asks_again(&first, &seen.image)));
+        let again = first.is_ok() && self.deciders.iter().any(|d| d.asks_again(&seen.image));
         let lift = || Lift::of(seen.image.mean_luma);
         (seen, first, again.then(|| policy.look_again(frame, &lift())))
     }

@@ -154,8 +154,8 @@ fn sentence(step: &StepRecord) -> String {
              steer made of both heads’ was taken, as the correction did then."
         ),
         Regime::SecondLook => format!(
-            "The first look at a dark picture left doubt; what the network said of the picture \
-             brightened, its colours balanced ({confidence}), was taken."
+            "The picture is dark; what the network said of it brightened, its colours balanced \
+             ({confidence}), was taken."
         ),
         Regime::Slowed => format!(
             "With a confidence of {confidence} there was doubt: the network’s steer was kept and the \

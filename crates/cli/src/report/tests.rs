@@ -140,7 +140,7 @@ fn second_looks_are_told_with_the_classes_that_counted() {
         page_of(&steps, &json!({}), &[])
     };
     let page = page_with(Regime::SecondLook);
-    assert!(page.contains("The first look at a dark picture left doubt"));
+    assert!(page.contains("The picture is dark; what the network said"));
     assert!(page.contains(": 0.875"), "the second look’s classes");
     assert!(page.contains("second look, brightened"), "in the legend");
     let old = page_with(Regime::Fused);

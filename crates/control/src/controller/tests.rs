@@ -97,35 +97,21 @@ fn doubt_caps_the_speed_and_lasts() {
 }
 
 #[test]
-fn a_dark_picture_that_leaves_doubt_is_looked_at_again() {
+fn a_dark_picture_is_looked_at_again() {
     let dark = ImageCheck { mean_luma: 20.0, fingerprint: 11, malformed: false };
     let bright = ImageCheck { mean_luma: 60.0, ..dark };
     let c = driven(10);
-    assert!(c.asks_again(&unsure(), &dark));
-    assert!(!c.asks_again(&unsure(), &bright), "not dark");
-    assert!(!c.asks_again(&sure(0.1), &dark), "no doubt");
-    let of_mass = |mass: f32| {
-        let mut probs = [0.0; 11];
-        (probs[5], probs[0]) = (mass, 1.0 - mass);
-        Prediction::new(0.0, probs).unwrap()
-    };
-    // Between the thresholds too, where doubt neither begins nor ends.
-    assert!(c.asks_again(&of_mass(0.89), &dark) && !c.asks_again(&of_mass(0.91), &dark));
-    // Not at the threshold itself.
-    let mass_exit = of_mass(0.85).temperature_scaled(1.0).neighbour_mass();
-    let exact = Calibration { mass_exit, ..Calibration::default() };
-    let exact = Controller::new(Config::default(), exact, 0.25).unwrap();
-    assert!(!exact.asks_again(&of_mass(0.85), &dark));
+    assert!(c.asks_again(&dark) && !c.asks_again(&bright));
     let black = |mean_luma| ImageCheck { mean_luma, ..dark };
     let black_mean = Config::default().gate.black_mean;
-    assert!(!c.asks_again(&unsure(), &black(black_mean)), "the gate stops the car");
-    assert!(c.asks_again(&unsure(), &black(black_mean + 0.1)));
-    assert!(!c.asks_again(&unsure(), &ImageCheck { malformed: true, ..dark }));
+    assert!(!c.asks_again(&black(black_mean)), "the gate stops the car");
+    assert!(c.asks_again(&black(black_mean + 0.1)));
+    assert!(!c.asks_again(&ImageCheck { malformed: true, ..dark }));
     let other = |change: fn(&mut Config)| {
         let mut config = Config::default();
         change(&mut config);
         let c = Controller::new(config, Calibration::default(), 0.25).unwrap();
-        c.asks_again(&unsure(), &dark)
+        c.asks_again(&dark)
     };
     assert!(other(|_| ()));
     assert!(!other(|c| c.correction.second_look = false));

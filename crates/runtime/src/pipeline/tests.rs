@@ -60,7 +60,7 @@ fn unsure() -> Prediction {
 }
 
 #[test]
-fn a_doubtful_dark_picture_is_looked_at_again_and_that_counts() {
+fn a_dark_picture_is_looked_at_again_and_that_counts() {
     let look = |first: First, second, grey| {
         let policy = Twice { told: Told::new(first), second, looks: 0 };
         let mut pipeline = Pipeline::new(policy, &Config::default()).unwrap();
@@ -78,15 +78,18 @@ fn a_doubtful_dark_picture_is_looked_at_again_and_that_counts() {
     let (r, looks) = look(doubt, Err(Fault::PredictionNonFinite), 20);
     assert_eq!((looks, faults(&r)), (1, vec![Fault::PredictionNonFinite]));
     assert_eq!((r.predicted, r.second_look, r.regression), (false, false, 0.0));
-    // Neither in daylight nor where the network is sure.
-    for (first, grey) in [(doubt as First, 60), (|_| sure(0.1), 20)] {
+    // However sure the first is.
+    let (r, looks) = look(|_| sure(0.1), sure(0.4), 20);
+    assert_eq!((looks, r.correction.regime, r.correction.steer), (1, Regime::SecondLook, 0.4));
+    // Neither in daylight nor where the first look failed.
+    for (first, grey) in [(doubt as First, 60), (|_| Err(Fault::PredictionNonFinite), 20)] {
         let (r, looks) = look(first, sure(0.4), grey);
         assert_eq!((looks, r.second_look, r.second_regression), (0, false, 0.0));
         assert_eq!(r.second_probs, [0.0; BIN_COUNT]);
     }
     // Nor does one count that nobody asked for.
     let mut decider = Decider::new(always(0.0).card(), &Config::default()).unwrap();
-    let seen = StepRecord { image: ImageCheck { mean_luma: 20.0, ..r.image }, ..r };
+    let seen = StepRecord { image: ImageCheck { mean_luma: 60.0, ..r.image }, ..r };
     let decided = decider.decide(&seen, sure(0.1), Some(Err(Fault::PredictionNonFinite)));
     assert_eq!((decided.second_look, decided.regression, decided.faults), (false, 0.1, NONE));
 }
