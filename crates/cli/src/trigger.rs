@@ -13,7 +13,7 @@ use crate::exit::usage;
 pub enum EventArg {
     /// The confidence that decides is below --record-confidence
     Confidence,
-    /// The action was corrected
+    /// The action was corrected; of second looks those that do not agree with the first
     Correction,
     /// Any fault
     Fault,

@@ -138,9 +138,9 @@ impl Controller {
     }
 
     /// Whether the policy shall look at the picture once more, brightened: it is dark, but not black
-    /// or malformed. However sure the first look is: networks are seldom less sure where a picture
-    /// is further from what they were trained on, and a look that changes with every frame steers
-    /// worse than either. A function of the picture alone, not of what the controller remembers.
+    /// or malformed. However sure the first look is: in the dark it is wrong and sure, too, and a car
+    /// that follows now one look and now the other swings between them. A function of the picture
+    /// alone, not of what the controller remembers.
     pub fn asks_again(&self, image: &ImageCheck) -> bool {
         let black = image.malformed || image.mean_luma <= self.config.gate.black_mean;
         self.config.correction.looks_again() && !black && Lift::is_for(image.mean_luma)

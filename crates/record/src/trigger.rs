@@ -12,6 +12,10 @@ use crate::log::{Item, Log};
 /// Steps that wait for an event at most; the oldest go first, however short the time before is.
 const MOST_WAITING: usize = 4096;
 
+/// Two looks at a picture that are further apart than this, normalised steer, do not agree: what
+/// packs call wrong unless they say otherwise.
+const LOOKS_APART: f32 = 0.1;
+
 /// Which steps are events, and how much around them is kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trigger {
@@ -21,7 +25,8 @@ pub struct Trigger {
     pub after_ns: u64,
     /// A prediction whose deciding confidence is below this is an event.
     pub confidence_below: Option<f32>,
-    /// A correction of the steer is one.
+    /// A correction of the steer is one. A second look is taken for as long as it is dark; it is an
+    /// event only where it does not agree with the first.
     pub corrections: bool,
     /// A fault is one.
     pub faults: bool,
@@ -36,9 +41,16 @@ impl Trigger {
         // Where the last steer is held, no confidence has decided.
         let low = |limit: f32| regime != Regime::NoPrediction && confidence < limit;
         self.confidence_below.is_some_and(low)
-            || (self.corrections && regime.is_correction())
+            || (self.corrections && corrected(step))
             || (self.faults && !step.faults.is_empty())
             || (self.takeovers && step.mode != Mode::Nominal)
+    }
+}
+
+fn corrected(step: &StepRecord) -> bool {
+    match step.correction.regime {
+        Regime::SecondLook => (step.second_regression - step.regression).abs() > LOOKS_APART,
+        regime => regime.is_correction(),
     }
 }
 
@@ -128,5 +140,30 @@ impl Clips {
             log.leave_out(piece.frames());
             self.gap = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_look_is_an_event_where_it_does_not_agree() {
+        let trigger = Trigger {
+            before_ns: 0,
+            after_ns: 0,
+            confidence_below: None,
+            corrections: true,
+            faults: false,
+            takeovers: false,
+        };
+        let fires = |regime, second_regression| {
+            let mut step = StepRecord { regression: 0.2, second_regression, ..Default::default() };
+            step.correction.regime = regime;
+            trigger.fires(&step)
+        };
+        assert!(!fires(Regime::SecondLook, 0.29) && !fires(Regime::SecondLook, 0.11));
+        assert!(fires(Regime::SecondLook, 0.31) && fires(Regime::SecondLook, 0.09));
+        assert!(fires(Regime::PaperNoise, 0.0) && !fires(Regime::Slowed, 0.0));
     }
 }
