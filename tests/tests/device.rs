@@ -147,6 +147,9 @@ fn a_doctor_looks_at_the_machine_and_judges_a_rate() {
     std::fs::write(&config, "[correction]\nsecond_look = false\n").expect("written");
     let once = doctor("2", &["--config", config.to_str().expect("a path")]);
     assert_eq!(once["looks"], 1);
+    std::fs::write(&config, "[gate]\nblack_mean = 300.0\n").expect("written");
+    let nonsense = caril().args(["doctor", "--config"]).arg(&config).output().expect("runs");
+    assert_eq!(nonsense.status.code(), Some(2));
     assert_eq!(found["paced"]["frames"], 2);
     let margin = |f: &serde_json::Value| f["verdict"]["margin"].as_f64().expect("a margin");
     assert!((margin(&found) * found["paced"]["p99_ms"].as_f64().expect("ms") - 500.0).abs() < 1.0);

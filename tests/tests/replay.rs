@@ -481,21 +481,18 @@ fn a_recording_of_others_goes_through_the_whole_controller() {
     let rows = whole["ledger"].as_array().expect("rows");
     assert!(rows.iter().any(|r| r["group"] == "all" && r["ticks"] == frames), "{rows:?}");
     // The second drive alone is as it was in the whole: the controller starts anew there.
+    let steps = |file: &str| -> Vec<StepRecord> {
+        let recording = Recording::open(Path::new(file)).expect("recording");
+        recording.steps().map(|s| s.expect("step")).collect()
+    };
     let out = |name: &str, more: &[&str]| -> Vec<String> {
         let folder = path(name);
         let args = [&args[..], &["--out", &folder], more].concat();
         assert_eq!(caril(&args).0, Some(0));
-        let file = path(name) + "/theirs.default.mcap";
-        let recording = Recording::open(Path::new(&file)).expect("recording");
-        recording.steps().map(|s| format!("{:?}", s.expect("step"))).collect()
+        steps(&(folder + "/theirs.default.mcap")).iter().map(|s| format!("{s:?}")).collect()
     };
     let all = out("whole", &[]);
-    let steps: Vec<_> = Recording::open(Path::new(&theirs))
-        .expect("theirs")
-        .steps()
-        .map(|s| s.expect("s"))
-        .collect();
-    let from = steps[30].frame_id.0.to_string();
+    let from = steps(&theirs)[30].frame_id.0.to_string();
     assert_eq!(out("tail", &["--from", &from]), all[30..]);
     assert!(all[30..].iter().all(|s| s.contains("predicted: true")), "{}", all[30]);
 }

@@ -113,6 +113,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let name = policy.card().name.clone();
     let config = args.config.as_deref().map(scenario::load_config).transpose()?;
     let config = config.unwrap_or_default();
+    config.validate().map_err(|e| usage(e.to_string()))?;
     let twice = config.correction.looks_again();
     let (stages, mut pipeline) = crate::bench::step_rows(policy, &config, 200)?;
     let paced = measure::paced(&mut pipeline, twice, args.rate, args.seconds);

@@ -151,6 +151,20 @@ fn card_of_another_format_or_architecture() {
 }
 
 #[test]
+fn colours_that_no_picture_has_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    saved(dir.path());
+    let colours = "[colours]\nmean = [80.0, 81.0, 82.0]\ndeviation = [30.0, 31.0, 32.0]\n\n";
+    edit_card(dir.path(), "[training]", &format!("{colours}[training]"));
+    let card = Pack::load(dir.path(), &Device::flex()).unwrap().card;
+    assert_eq!(card.colours.map(|c| (c.mean[1], c.deviation[2])), Some((81.0, 32.0)));
+    edit_card(dir.path(), "81.0", "nan");
+    let error = load_error(dir.path());
+    let expected = CardError::Value { field: "colours", expected: "values from 0 to 255" };
+    assert!(matches!(error, PackError::Card { source, .. } if source == expected));
+}
+
+#[test]
 fn weights_of_another_backbone() {
     let dir = tempfile::tempdir().unwrap();
     let card = saved(dir.path());
