@@ -14,16 +14,21 @@ impl Blur {
     /// Blurs a (consistent) picture; the rim repeats beyond itself.
     pub(crate) fn spoil(&mut self, image: &mut Image, severity: f32) {
         let r = ((severity * 6.0 * image.height as f32 / 448.0 + 0.5) as usize).clamp(1, 60);
-        let (width, mean) = (image.width as usize, Mean::over(2 * r + 1));
         self.across.resize(image.data.len(), 0);
-        for _ in 0..2 {
-            match image.order.bytes_per_pixel() {
-                4 => across::<4>(&image.data, &mut self.across, width, r, mean),
-                _ => across::<3>(&image.data, &mut self.across, width, r, mean),
-            }
-            let stride = width * image.order.bytes_per_pixel();
-            down(&self.across, &mut image.data, &mut self.sums, stride, r, mean);
+        filter(self, image, r);
+    }
+}
+
+#[cfg_attr(feature = "versions", multiversion::multiversion(targets("x86_64+avx+avx2+bmi1+bmi2")))]
+fn filter(blur: &mut Blur, image: &mut Image, r: usize) {
+    let (width, mean) = (image.width as usize, Mean::over(2 * r + 1));
+    for _ in 0..2 {
+        match image.order.bytes_per_pixel() {
+            4 => across::<4>(&image.data, &mut blur.across, width, r, mean),
+            _ => across::<3>(&image.data, &mut blur.across, width, r, mean),
         }
+        let stride = width * image.order.bytes_per_pixel();
+        down(&blur.across, &mut image.data, &mut blur.sums, stride, r, mean);
     }
 }
 
@@ -51,12 +56,23 @@ impl Mean {
 }
 
 /// Means over 2r + 1 neighbours in each row of pixels of `B` bytes.
+#[inline(always)]
 fn across<const B: usize>(from: &[u8], to: &mut [u8], width: usize, r: usize, mean: Mean) {
     let (from, _) = from.as_chunks::<B>();
     let (to, _) = to.as_chunks_mut::<B>();
     for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-        let at = |i: usize| from[i.min(width - 1)].map(u32::from);
-        let mut sums = at(0).map(|v| v * (r as u32 + 1));
+        // Loops, not closures for the library's adapters (see `tile`).
+        let at = |i: usize| {
+            let (from, mut wide) = (from[i.min(width - 1)], [0; B]);
+            for c in 0..B {
+                wide[c] = u32::from(from[c]);
+            }
+            wide
+        };
+        let mut sums = at(0);
+        for s in &mut sums {
+            *s *= r as u32 + 1;
+        }
         for i in 1..=r {
             let next = at(i);
             for c in 0..B {
@@ -64,7 +80,9 @@ fn across<const B: usize>(from: &[u8], to: &mut [u8], width: usize, r: usize, me
             }
         }
         for (i, to) in to.iter_mut().enumerate() {
-            *to = sums.map(|s| mean.of(s));
+            for c in 0..B {
+                to[c] = mean.of(sums[c]);
+            }
             let (next, last) = (at(i + r + 1), at(i.saturating_sub(r)));
             for c in 0..B {
                 sums[c] = sums[c] + next[c] - last[c];
@@ -74,6 +92,7 @@ fn across<const B: usize>(from: &[u8], to: &mut [u8], width: usize, r: usize, me
 }
 
 /// Means over 2r + 1 neighbours in each column of rows of `stride` bytes.
+#[inline(always)]
 fn down(from: &[u8], to: &mut [u8], sums: &mut Vec<u32>, stride: usize, r: usize, mean: Mean) {
     let height = from.len() / stride;
     let row = |y: usize| {

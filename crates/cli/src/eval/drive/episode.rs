@@ -15,6 +15,7 @@ use caril_runtime::{DriveOptions, StopFlag};
 use caril_sim::{RouteSpec, Scene, SimConfig, SimWorld, turns};
 
 use super::cast::{Borrowed, Role};
+use super::same::as_driven;
 use super::world::SuiteWorld;
 use crate::scenario::{self, AnyPolicy};
 
@@ -39,9 +40,11 @@ pub struct Drive {
     pub route: Vec<(f32, f32)>,
     /// Pictures of the frames that were asked for.
     pub pictures: Vec<(FrameId, Image)>,
+    /// Whether every step had a frame: the records are then all that the controller was told.
+    pub every_step: bool,
 }
 
-/// Maps, scenes and packs that episodes share, and the last expert's drive.
+/// Maps, scenes and packs that episodes share, the last expert's drive and the last pair's others.
 #[derive(Default)]
 pub struct Stage {
     roles: Vec<Role>,
@@ -50,6 +53,8 @@ pub struct Stage {
     policies: BTreeMap<String, AnyPolicy>,
     /// The pair, less what the expert does not see, and its path.
     expert: Option<(Episode, Arc<Drive>)>,
+    /// What networks drove of the pair at work (an episode without its arm).
+    driven: (Option<Episode>, Vec<(Role, Arc<Drive>)>),
 }
 
 impl Stage {
@@ -70,9 +75,7 @@ impl Stage {
         let period_s = 1.0 / f64::from(role.config.drive_loop.rate_hz);
         let drive = match &role.arm.driver {
             Driver::Expert => Arc::clone(&expert),
-            Driver::Network { .. } => {
-                Arc::new(self.drive(episode, &role, BTreeSet::new(), None)?)
-            }
+            Driver::Network { .. } => self.network(episode, &role)?,
         };
         let points = |d: &Drive| -> Vec<Point> {
             d.steps.iter().map(|s| [s.ego.pose.x_m, s.ego.pose.y_m]).collect()
@@ -94,13 +97,16 @@ impl Stage {
         Ok(EpisodeResult { episode: episode.clone(), wall_s, status })
     }
 
-    /// Who plays the episode's arm.
+    /// Who plays the episode's arm, with the episode's seed.
     ///
     /// # Errors
     /// If nobody does.
     pub fn role(&self, episode: &Episode) -> anyhow::Result<Role> {
         let role = self.roles.iter().find(|r| r.arm.name == episode.arm);
-        role.cloned().with_context(|| format!("no arm {} in this run", episode.arm))
+        let mut role =
+            role.cloned().with_context(|| format!("no arm {} in this run", episode.arm))?;
+        role.config.drive_loop.seed = episode.seed;
+        Ok(role)
     }
 
     /// The map by name.
@@ -114,6 +120,24 @@ impl Stage {
         let map = Arc::new(scenario::load_map(name)?);
         self.maps.insert(name.to_owned(), Arc::clone(&map));
         Ok(map)
+    }
+
+    /// A network's whole drive. Where another arm of the pair has driven with the same pack and this
+    /// one would have given every command of that drive, it is this one's drive too.
+    fn network(&mut self, episode: &Episode, role: &Role) -> anyhow::Result<Arc<Drive>> {
+        let pair = Some(Episode { arm: String::new(), ..episode.clone() });
+        if self.driven.0 != pair {
+            self.driven = (pair, Vec::new());
+        }
+        let card = role.pack.as_ref().and_then(|pack| Some(self.policies.get(pack)?.card()));
+        let mut others = self.driven.1.iter();
+        let same = card.and_then(|card| others.find_map(|(of, d)| as_driven(d, of, role, card)));
+        let drive = match same {
+            Some(drive) => Arc::new(drive),
+            None => Arc::new(self.drive(episode, role, BTreeSet::new(), None)?),
+        };
+        self.driven.1.push((role.clone(), Arc::clone(&drive)));
+        Ok(drive)
     }
 
     /// A network's drive, with pictures of the frames in `wanted`, over after `frames`.
@@ -132,8 +156,7 @@ impl Stage {
             Some(policy) => policy,
             None => scenario::load_policy(&name, role.backend, 1)?,
         };
-        let mut config = role.config;
-        config.drive_loop.seed = episode.seed;
+        let config = &role.config;
         let mut sim = self.sim(episode, config.drive_loop.rate_hz, policy.card().camera, true)?;
         // Pictures that nobody keeps are drawn where they are looked at, in two thirds of the time.
         if wanted.is_empty() {
@@ -141,13 +164,15 @@ impl Stage {
         }
         let mut world = SuiteWorld::new(scenario::sim_world(sim)?, episode, wanted);
         let mut steps = Vec::new();
-        let driven = caril_runtime::drive(
+        let mut every_step = true;
+        let driven = caril_runtime::drive_watched(
             &mut world,
-            Borrowed::new(&mut policy, &role.arm.driver, &role.config),
-            &config,
+            Borrowed::new(&mut policy, &role.arm.driver, config),
+            config,
             None,
             &StopFlag::new(),
             DriveOptions { frame_limit: frames },
+            &mut |_, image| every_step &= image.is_some(),
             &mut |record, _| steps.push(*record),
         );
         let end = driven?;
@@ -159,6 +184,7 @@ impl Stage {
             step_hash: end.summary.step_hash,
             route: caril_core::World::info(&world).route.clone(),
             pictures: world.into_pictures(),
+            every_step,
         })
     }
 
@@ -275,6 +301,7 @@ fn expert_drive(mut world: SimWorld) -> Drive {
         route: caril_core::World::info(&world).route.clone(),
         steps,
         pictures: Vec::new(),
+        every_step: true,
     }
 }
 

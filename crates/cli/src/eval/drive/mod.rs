@@ -7,6 +7,7 @@ mod estimate;
 mod files;
 mod page;
 mod pool;
+mod same;
 mod store;
 #[cfg(test)]
 mod testing;
