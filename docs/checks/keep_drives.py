@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Packs the folder of an `eval drive` run for docs/results/drives: every drive's row without its path.
+
+    docs/checks/keep_drives.py runs/shift docs/results/drives/shift.tar.xz
+    tar xJf docs/results/drives/shift.tar.xz -C runs      # and back
+
+The unpacked folder is a run's folder: `caril eval drive merge` makes its tables, and the same
+`eval drive --out` command goes on in it. Paths are for the report's maps alone.
+"""
+
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+
+def add(tar: tarfile.TarFile, name: str, text: str) -> None:
+    data = text.encode()
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def main() -> None:
+    run, out = Path(sys.argv[1]), Path(sys.argv[2])
+    rows = {}
+    for line in (run / "episodes.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if "path" in row:
+            row["path"] = []
+        e = row["episode"]
+        rows[e["suite"], e["cell"], e["trial"], e["arm"]] = json.dumps(row, separators=(",", ":"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    name = out.name.split(".")[0]
+    with tarfile.open(out, "w:xz", preset=9) as tar:
+        add(tar, f"{name}/run.json", (run / "run.json").read_text())
+        add(tar, f"{name}/episodes.jsonl", "".join(row + "\n" for _, row in sorted(rows.items())))
+    print(f"{out}: {len(rows)} drives, {out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
