@@ -8,9 +8,9 @@ The unpacked folder is a run's folder: `caril eval drive merge` makes its tables
 `eval drive --out` command goes on in it. Paths are for the report's maps alone.
 """
 
+import argparse
 import io
 import json
-import sys
 import tarfile
 from pathlib import Path
 
@@ -23,9 +23,18 @@ def add(tar: tarfile.TarFile, name: str, text: str) -> None:
 
 
 def main() -> None:
-    run, out = Path(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("out", type=Path, help="SUITE.tar.xz")
+    args = parser.parse_args()
+    run, out = args.run, args.out
+    if not (run / "episodes.jsonl").is_file():
+        parser.error(f"no run in {run}")
     rows = {}
-    for line in (run / "episodes.jsonl").read_text().splitlines():
+    for line in (run / "episodes.jsonl").read_text().splitlines(keepends=True):
+        # One that is being written, or was cut off: the run drives it again.
+        if not line.endswith("\n"):
+            continue
         row = json.loads(line)
         if "path" in row:
             row["path"] = []

@@ -140,7 +140,8 @@ impl Stage {
         Ok(drive)
     }
 
-    /// A network's drive, with pictures of the frames in `wanted`, over after `frames`.
+    /// A network's drive, with pictures of the frames in `wanted`, over after `frames`. `role` is of
+    /// [`Self::role`], which gives it the episode's seed.
     ///
     /// # Errors
     /// As [`Self::play`].
