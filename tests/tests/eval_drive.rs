@@ -249,6 +249,7 @@ fn shipped_suites_can_be_planned_and_nonsense_is_named() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
         assert!(said.contains(says), "{args:?}: {said}");
+        assert!(!said.contains("make_default"), "a script is no policy pack: {said}");
     }
     let output = plan(&["--suite", "all", "--arms", "expert", "--plan"]);
     ok(&output);

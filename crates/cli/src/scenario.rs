@@ -43,8 +43,14 @@ pub fn names(folder: &str) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(Result::ok)
-        .filter_map(|e| Some(e.path().file_stem()?.to_str()?.to_owned()))
-        .filter(|n| !n.starts_with('.') && !n.eq_ignore_ascii_case("readme"))
+        .map(|e| e.path())
+        // Packs are folders; beside them lie what made them and what is to be read about them.
+        .filter(|p| p.is_dir() || p.extension().is_some_and(|e| e == "xodr" || e == "toml"))
+        .filter_map(|p| {
+            let name = if p.is_dir() { p.file_name() } else { p.file_stem() };
+            Some(name?.to_str()?.to_owned())
+        })
+        .filter(|n| !n.starts_with('.'))
         .collect();
     names.sort();
     names
