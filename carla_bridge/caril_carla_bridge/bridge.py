@@ -46,6 +46,7 @@ class Bridge:
         self.first_frame = self.first_s = None
         self.path = []
         self.last_speed = 0.0
+        self.steer = 0.0  # of the last command that was applied
         self.report = {"end": None, "frames": 0, "missing_images": 0, "foreign_ticks": 0,
                        "late_ticks": 0, "braked": 0}
 
@@ -218,12 +219,14 @@ class Bridge:
 
     def _apply(self, control):
         if control is None:
+            # The wheels stay as they are: straightened in a bend, a car leaves it.
             self.report["braked"] += 1
-            control = carla.VehicleControl(brake=1.0)
+            control = carla.VehicleControl(brake=1.0, steer=self.steer)
+        self.steer = control.steer
         self.ego.apply_control(control)
 
     def _brake(self):
-        self.ego.apply_control(carla.VehicleControl(brake=1.0))
+        self.ego.apply_control(carla.VehicleControl(brake=1.0, steer=self.steer))
 
     def _advance(self):
         self.frame = self.clock.tick()

@@ -35,7 +35,7 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
 impl Exit {
     /// Prints an error with its causes on stderr and says how to end.
     pub fn report(error: &anyhow::Error) -> Self {
-        eprintln!("error: {error:#}");
+        crate::say::line(&format!("error: {error:#}"));
         if error.downcast_ref::<UsageError>().is_some() { Self::Usage } else { Self::Failed }
     }
 }

@@ -221,11 +221,11 @@ pub fn run(args: &KillsArgs) -> anyhow::Result<Exit> {
             Some(why) => wrong.push(format!("start after kill {number} ({victim:?}): {why}")),
         }
         wrong.extend(kill.wrong.iter().map(|w| format!("kill {number} ({victim:?}): {w}")));
-        eprintln!(
+        crate::say::line(&format!(
             "{number:>4}  {victim:?} after {after_s:.2} s at {} m/s: {}",
             kill.speed_mps.map_or_else(|| "–".to_owned(), |v| format!("{v:.1}")),
             if kill.wrong.is_empty() { "well" } else { kill.wrong[0].as_str() }
-        );
+        ));
         each.push(kill);
     }
     let output = sum_up(each, wrong, clean_starts, starved);

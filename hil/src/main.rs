@@ -1,6 +1,8 @@
 //! `caril-hil`, the rig: plays the plant and its camera in real time, breaks things on purpose, and
 //! judges the controller by numbers. 0 ok, 1 failed, 2 usage, 3 over budget or not as the table says.
 
+#![cfg_attr(not(test), warn(clippy::print_stderr))]
+
 mod exit;
 mod fault;
 mod kills;

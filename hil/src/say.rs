@@ -1,16 +1,13 @@
-//! What goes to stdout.
+//! What goes to stdout and stderr.
 
 use std::io::Write as _;
 
 /// Exactly one JSON object on stdout.
 ///
 /// # Errors
-/// If stdout is closed or full.
+/// As [`text`].
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+    text(&(serde_json::to_string(value)? + "\n"))
 }
 
 /// Text on stdout. A closed pipe (`| head`) is no error.
@@ -22,4 +19,9 @@ pub fn text(text: &str) -> anyhow::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// A line for people on stderr, whether or not anybody reads it: `eprintln!` would panic.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

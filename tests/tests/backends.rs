@@ -134,6 +134,28 @@ fn int8_is_accepted_with_its_report_and_belongs_to_its_weights() {
     let driven = json(&caril(&drive));
     assert_eq!((&driven["backend"], &driven["frames"]), (&"int8".into(), &20.into()));
 
+    // What was accepted stays accepted when another trial is not, or fails.
+    let accepted = std::fs::read(pack.join("int8.json")).expect("file");
+    for (args, code) in
+        [(["--flips-max=-1", "--frames", "30"], 1), (["--flips-max=1", "--frames", "0"], 2)]
+    {
+        let tried =
+            caril(&[&["quantize", "--policy", pack_text, "--data", held_text][..], &args].concat());
+        assert_eq!(tried.status.code(), Some(code), "{}", stderr(&tried));
+        assert_eq!(std::fs::read(pack.join("int8.json")).expect("file"), accepted);
+    }
+    let one = caril(&[
+        "quantize",
+        "--policy",
+        pack_text,
+        "--data",
+        held_text,
+        "--frames",
+        "1",
+        "--flips-max=1",
+    ]);
+    assert_eq!(one.status.code(), Some(0), "{}", stderr(&one));
+
     // The same ranges with other weights would be nonsense.
     let mut int8: Value =
         serde_json::from_slice(&std::fs::read(pack.join("int8.json")).expect("file"))

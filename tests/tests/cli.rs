@@ -46,6 +46,11 @@ fn the_same_command_gives_the_same_step_hash_however_frames_cross() {
             "{transport}"
         );
     }
+    // A frame that is lost is a gap on every way.
+    let lost = |transport| drive(&["--fault", "drop:0.3", "--transport", transport]);
+    let gaps = lost("ipc");
+    assert!(gaps["faults"]["frame_gap"].as_u64().is_some_and(|n| n > 0), "{gaps}");
+    assert_eq!(gaps["step_hash"], lost("direct")["step_hash"]);
     let one = caril()
         .args(["drive", "--record", "none", "--json", "--frames", "80"])
         .env("RAYON_NUM_THREADS", "1")

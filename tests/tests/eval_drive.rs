@@ -251,6 +251,27 @@ fn shipped_suites_can_be_planned_and_nonsense_is_named() {
         assert!(said.contains(says), "{args:?}: {said}");
         assert!(!said.contains("make_default"), "a script is no policy pack: {said}");
     }
+    let twice = plan(&["--suite", "paper,paper", "--plan"]);
+    assert_eq!(twice.status.code(), Some(2), "its drives would be driven twice");
+    // A name that the world does not know would be a crash of every drive of a later cell.
+    let folder = tempfile::tempdir().expect("folder");
+    let good = std::fs::read_to_string(common::root().join("suites/unseen.toml")).expect("suite");
+    for (name, bad) in [
+        ("no weather Fog", "weather = [\"Fog\"]"),
+        ("unknown fault", "faults = [\"none\", \"fog:0.5\"]"),
+        ("no map nowhere", "maps = [\"nowhere\"]"),
+    ] {
+        let maps = if bad.starts_with("maps") { "" } else { "maps = [\"valley_road\"]\n" };
+        let cell = format!(
+            "\n[[cells]]\nname = \"later\"\nroute = {{ length_m = [100.0, 200.0] }}\n{maps}{bad}\n"
+        );
+        let path = folder.path().join("bad.toml");
+        std::fs::write(&path, good.clone() + &cell).expect("suite");
+        let output = plan(&["--suite", path.to_str().expect("UTF-8"), "--plan"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("cells later") && said.contains(name), "{said}");
+    }
     let output = plan(&["--suite", "all", "--arms", "expert", "--plan"]);
     ok(&output);
     let text = String::from_utf8_lossy(&output.stdout);

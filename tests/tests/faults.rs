@@ -223,7 +223,7 @@ fn meddle(fault: Fault) -> Vec<Tick> {
             let out = pipeline.no_frame(now_ns.get(), found);
             (out.faults, out.mode, out.command)
         } else {
-            let out = pipeline.step(&At(&now_ns), &shown, 0, found);
+            let out = pipeline.step(&At(&now_ns), &mut shown, 0, found);
             (out.faults, out.mode, out.command)
         };
         let (faults, mode, command) = tick;
@@ -311,7 +311,7 @@ fn a_latent_fault_that_lasts_becomes_a_comfortable_stop() {
         assert_eq!(world.observe(&mut frame, SECOND_NS).observed, Observed::Fresh);
         let lasting = (CLEAN..CLEAN + 15).contains(&t);
         let found = if lasting { FaultSet::of(Fault::MessageMalformed) } else { FaultSet::EMPTY };
-        let step = pipeline.step(&At(&now_ns), &frame, 0, found);
+        let step = pipeline.step(&At(&now_ns), &mut frame, 0, found);
         assert_inside(&step, "lasting");
         assert_ne!(step.frame_id, FrameId(0));
         if step.mode == Mode::SafeStop && step.ego.speed_mps > 0.3 {

@@ -71,6 +71,38 @@ fn expected_code(summary: &serde_json::Value) -> i32 {
 }
 
 #[test]
+fn nobody_reading_what_it_says_changes_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let endpoint = format!("ipc://{}", folder.path().join("plant").display());
+    let mut child = start("", &["sim", "serve", "--endpoint", &endpoint]);
+    let mut said = BufReader::new(child.stderr.take().expect("pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("plant at"), "{line}");
+    // As when `2>&1 | head -1` has seen enough.
+    drop(said);
+    signal(&child, "TERM");
+    let start_of_wait = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("child") {
+            break status;
+        }
+        if start_of_wait.elapsed() > Duration::from_secs(30) {
+            child.kill().expect("killed");
+            panic!("it goes on after SIGTERM");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+
+    let mut drive = start("", &["drive", "--record", "none", "--frames", "10", "--json"]);
+    drop(drive.stderr.take());
+    let output = drive.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(summary(&output)["frames"], 10);
+}
+
+#[test]
 fn one_ctrl_c_stops_the_car_and_closes_the_recording() {
     for (name, transport) in [("INT", "ipc"), ("TERM", "direct")] {
         let folder = tempfile::tempdir().expect("folder");

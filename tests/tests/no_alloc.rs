@@ -54,7 +54,7 @@ fn the_frame_path_neither_allocates_nor_frees() {
         let seen = world.observe(&mut frame, 5 * common::SECOND_NS);
         marks[1] = calls();
         assert_eq!(seen.observed, Observed::Fresh);
-        let record = pipeline.step(&clock, &frame, seen.dropped, FaultSet::EMPTY);
+        let record = pipeline.step(&clock, &mut frame, seen.dropped, FaultSet::EMPTY);
         marks[2] = calls();
         world.actuate(&record.command).expect("sent");
         marks[3] = calls();

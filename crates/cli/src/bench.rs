@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::args::BackendArg;
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::{output, scenario};
 
 /// Measure a stage.
@@ -50,7 +50,7 @@ pub struct StepArgs {
     #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     threads: u8,
     /// Frames
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
     /// One JSON object on stdout
     #[arg(long)]
@@ -68,7 +68,7 @@ pub struct SimArgs {
     #[arg(long, default_value = "ClearNoon")]
     weather: String,
     /// Frames
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
     /// One JSON object on stdout
     #[arg(long)]
@@ -83,7 +83,7 @@ pub struct LinkArgs {
     #[arg(long)]
     endpoint: Option<String>,
     /// Frames
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
     /// One JSON object on stdout
     #[arg(long)]
@@ -193,7 +193,7 @@ impl Scribble {
     }
 
     /// The next frame, of a camera with this rate in Hz.
-    pub fn next(&mut self, rate_hz: f64) -> &Frame {
+    pub fn next(&mut self, rate_hz: f64) -> &mut Frame {
         let frame = &mut self.0;
         let n = frame.id.0;
         frame.id.0 = n + 1;
@@ -336,6 +336,9 @@ fn link(args: &LinkArgs) -> anyhow::Result<Exit> {
         once: true,
         ..ServeOptions::default()
     };
+    if !caril_link::stays_here(&endpoint).map_err(|e| usage(e.to_string()))? {
+        return Err(usage(format!("--endpoint {endpoint}: both ends are on this machine")));
+    }
     let mut socket = PlantSocket::bind(&endpoint, options)?;
     let endpoint = socket.endpoint().to_owned();
     let stop = Arc::new(AtomicBool::new(false));

@@ -189,7 +189,7 @@ pub fn run(args: &InferArgs) -> anyhow::Result<Exit> {
         output::print_text(&table(&rows))?;
     }
     if !ok {
-        eprintln!("more than {} apart", args.tolerance.unwrap_or_default());
+        say!("more than {} apart", args.tolerance.unwrap_or_default());
         return Ok(Exit::Failed);
     }
     Ok(Exit::Ok)

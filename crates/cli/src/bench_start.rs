@@ -80,6 +80,7 @@ pub fn run(args: &StartArgs) -> anyhow::Result<Exit> {
     if args.runs == 0 {
         return Err(usage("--runs 0: expected at least one"));
     }
+    scenario::load_card(&args.policy)?;
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut ns = Vec::new();
     let mut memory = Memory { before_mb: 0.0, after_mb: 0.0, peak_mb: 0.0 };
@@ -126,7 +127,7 @@ fn once(args: &StartArgs) -> anyhow::Result<Exit> {
     }
     frame.id.0 = 1;
     let mut pipeline = Pipeline::new(policy, &Config::default())?;
-    let record = pipeline.step(&MonotonicClock::start(), &frame, 0, FaultSet::EMPTY);
+    let record = pipeline.step(&MonotonicClock::start(), &mut frame, 0, FaultSet::EMPTY);
     if record.command.frame_id != frame.id {
         anyhow::bail!("no command for the first frame");
     }

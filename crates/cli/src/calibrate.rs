@@ -57,7 +57,7 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let before = caril_pack::load_card(&dir)?.0;
     let (dataset, data_sha256) = load(&args.data, &before, &mut |p| {
         if let Progress::Loaded { path, frames, drives } = p {
-            eprintln!("{}: {frames} frames, {drives} drives", path.display());
+            say!("{}: {frames} frames, {drives} drives", path.display());
         }
     })?;
     let command = std::env::args().skip(1).fold("caril".to_owned(), |all, a| all + " " + &a);
@@ -71,7 +71,7 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         backend: args.backend.name(),
     };
     let card = calibrate_on(&dir, &dataset, facts, &runner, args.threads)?;
-    eprintln!("backend {}: {}", args.backend.name(), backend::device_name(args.backend)?);
+    say!("backend {}: {}", args.backend.name(), backend::device_name(args.backend)?);
     say(&dir, &before, &card);
     if args.json {
         output::print_json(&serde_json::json!({
@@ -86,8 +86,8 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
 
 fn say(dir: &Path, before: &PolicyCard, card: &PolicyCard) {
     let (b, c) = (&before.calibration, &card.calibration);
-    eprintln!("{}: calibrated (before)", dir.display());
-    let line = |name: &str, now: f32, was: f32| eprintln!("  {name:28} {now:8.4} ({was:.4})");
+    say!("{}: calibrated (before)", dir.display());
+    let line = |name: &str, now: f32, was: f32| say!("  {name:28} {now:8.4} ({was:.4})");
     line("temperature", c.temperature, b.temperature);
     line("engages below mass", c.mass_enter, b.mass_enter);
     line("lets go above mass", c.mass_exit, b.mass_exit);
@@ -96,7 +96,7 @@ fn say(dir: &Path, before: &PolicyCard, card: &PolicyCard) {
     if let Some(f) = &card.conformal {
         for (row, turn) in f.factor.iter().zip(["straight", "turn"]) {
             for (factor, speed) in row.iter().zip(["slow", "fast"]) {
-                eprintln!(
+                say!(
                     "  90 % interval, {turn:8} {speed:5} ±{factor:.3} × (spread + {:.2})",
                     f.spread_floor
                 );
@@ -105,7 +105,7 @@ fn say(dir: &Path, before: &PolicyCard, card: &PolicyCard) {
     }
     if let Some(facts) = &card.calibrated_on {
         let (budget, reached) = (100.0 * facts.risk_budget, facts.risk_reached.unwrap_or(f32::NAN));
-        eprintln!(
+        say!(
             "  among uncorrected frames {:.2} % are more than {} off; {budget:.2} % were accepted{}",
             100.0 * reached,
             facts.wrong_above,

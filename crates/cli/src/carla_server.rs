@@ -50,6 +50,9 @@ pub fn run(args: &CarlaServerArgs) -> anyhow::Result<Exit> {
     for f in &args.faults {
         faults.add(f).map_err(|e| usage(format!("--fault: {e}")))?;
     }
+    if args.port == u16::MAX {
+        return Err(usage("--port 65535: streams take the next port, and there is none"));
+    }
     let mut maps = scenario::all_maps();
     let mut add = |path: PathBuf| {
         let name = scenario::map_name(&path);
@@ -58,6 +61,8 @@ pub fn run(args: &CarlaServerArgs) -> anyhow::Result<Exit> {
         name
     };
     for path in &args.also {
+        // A client that loads it would be told much later.
+        caril_road::RoadMap::load(path).map_err(|e| usage(format!("--also: {e}")))?;
         add(path.clone());
     }
     let is_file = args.map.ends_with(".xodr") || args.map.contains('/');
@@ -74,14 +79,14 @@ pub fn run(args: &CarlaServerArgs) -> anyhow::Result<Exit> {
         ..ServerOptions::new(Library { maps }, &map)
     };
     let server = Server::bind(&options)?;
-    eprintln!(
+    say!(
         "CARLA client protocol {} at {}:{} and {}: {map} in caril's embedded world, not CARLA",
         caril_carla::wire::VERSION,
         args.listen,
         server.port(),
         server.port() + 1
     );
-    let asked = output::stop_on_ctrl_c()?;
+    let asked = output::stop_on_ctrl_c_saying("closing the ports")?;
     let stop = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -76,8 +76,8 @@ pub struct CollectArgs {
     /// Seed of routes, starts, noise, weather and surroundings
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Record any plant that gives the expert's steer instead of the embedded world
-    #[arg(long, value_name = "E")]
+    /// Record any plant that gives the expert's steer instead of the embedded world (`sim`)
+    #[arg(long, value_name = "sim|tcp://…|ipc://…")]
     plant: Option<String>,
     #[command(flatten)]
     link: LinkArgs,
@@ -205,7 +205,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     }
     bar.finish_and_clear();
     let stats = recorder.map(|r| r.finish_unless(&|| stop.insisted()));
-    eprintln!(
+    say!(
         "{}: {} pictures of {} frames in {} episodes{}; expert steer {}{}",
         out.display(),
         total.pictures - earlier.pictures,
@@ -228,7 +228,7 @@ pub fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
     );
     let reason = given_up.filter(|_| !stop.asked());
     if let Some(reason) = reason {
-        eprintln!("warning: stopped early: {reason}");
+        say!("warning: stopped early: {reason}");
     }
     if args.json {
         output::print_json(&serde_json::json!({
@@ -279,7 +279,7 @@ enum Source<'a> {
 
 impl<'a> Source<'a> {
     fn open(args: &'a CollectArgs) -> anyhow::Result<Self> {
-        if let Some(endpoint) = &args.plant {
+        if let Some(endpoint) = args.plant.as_ref().filter(|plant| *plant != "sim") {
             let (keys, link) = args.link.keys(endpoint)?;
             return Ok(Self::Plant { endpoint: endpoint.clone(), keys, link });
         }

@@ -118,7 +118,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let (stages, mut pipeline) = crate::bench::step_rows(policy, &config, 200)?;
     let paced = measure::paced(&mut pipeline, twice, args.rate, args.seconds);
     let disk = measure::disk(&args.disk)
-        .inspect_err(|e| eprintln!("warning: {} cannot be written: {e}", args.disk.display()))
+        .inspect_err(|e| say!("warning: {} cannot be written: {e}", args.disk.display()))
         .ok();
     let verdict = judge(args.rate, &paced, disk.as_ref());
     let limits = measure::limits();

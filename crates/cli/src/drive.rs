@@ -120,12 +120,7 @@ struct Output<'a> {
 /// # Errors
 /// Whatever keeps the drive from starting, and bugs caught in the loop.
 pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
-    if args.scenario.weather == "list" {
-        output::print_text(&(caril_sim::Weather::names().join("\n") + "\n"))?;
-        return Ok(Exit::Ok);
-    }
-    if args.scenario.faults.iter().any(|f| f == "list") {
-        output::print_text(&(caril_sim::fault_names().join("\n") + "\n"))?;
+    if scenario::lists(&args.scenario)? {
         return Ok(Exit::Ok);
     }
     args.trigger.trigger(0.0)?;
@@ -399,15 +394,15 @@ fn drive<W: World>(
     let mut degraded = false;
     // The drive's figures are told before anything is said of a full disk.
     if let Some(error) = report_error {
-        eprintln!("warning: no report: {error:#}");
+        say!("warning: no report: {error:#}");
         degraded = true;
     }
     let path = record_path.unwrap_or_default();
     if let Some(error) = recorded.and_then(|r| r.write_error) {
-        eprintln!("warning: the recording is not whole: {error}: {}", path.display());
+        say!("warning: the recording is not whole: {error}: {}", path.display());
         degraded = true;
     } else if dropped_steps + dropped_images > 0 {
-        eprintln!(
+        say!(
             "warning: the recording is not whole: no room for {dropped_steps} steps and {dropped_images} pictures: {}",
             path.display()
         );

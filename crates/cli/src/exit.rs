@@ -39,13 +39,13 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
 impl Exit {
     /// Prints an error with its causes on stderr and says how to end.
     pub fn report(error: &anyhow::Error) -> Self {
-        eprintln!("error: {error}");
+        say!("error: {error}");
         // A library's message often contains its cause already; say nothing twice.
         let mut said = error.to_string();
         for cause in error.chain().skip(1) {
             let text = cause.to_string();
             if !said.contains(&text) {
-                eprintln!("  because: {text}");
+                say!("  because: {text}");
                 said.push_str(&text);
             }
         }

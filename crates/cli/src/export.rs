@@ -57,7 +57,7 @@ pub fn run(command: &ExportCommand) -> anyhow::Result<Exit> {
             let bytes = caril_infer::export_onnx(&scenario::pack_dir(&args.policy)?)?;
             std::fs::write(&args.out, &bytes)
                 .with_context(|| format!("cannot write {}", args.out.display()))?;
-            eprintln!("{}: {} bytes", args.out.display(), bytes.len());
+            say!("{}: {} bytes", args.out.display(), bytes.len());
         }
         ExportCommand::Random(args) => {
             let architecture = Architecture::from_name(&args.architecture).ok_or_else(|| {

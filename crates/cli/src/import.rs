@@ -198,7 +198,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
             // A second time: at once. The unfinished file stays, never under the final name.
             std::process::exit(130);
         }
-        eprintln!("stopping (again: at once)");
+        say!("stopping (again: at once)");
     })?;
     let bar = output::progress(0, "{bar:32} {pos}/{len}  {msg}  {eta} left");
     let result = import(&options, &stop, &mut |progress| {
@@ -234,7 +234,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
 }
 
 fn show(s: &ImportSummary) {
-    eprintln!(
+    say!(
         "{} ({}): {} of {} rows, {}×{}, {} drive{}, {:.1} s, {:.1} Hz; steer {}",
         s.table,
         s.format,
@@ -249,7 +249,7 @@ fn show(s: &ImportSummary) {
         sparkline(&s.steer_histogram)
     );
     if s.deleted > 0 {
-        eprintln!("{} rows marked as deleted were left out", s.deleted);
+        say!("{} rows marked as deleted were left out", s.deleted);
     }
     show_bad(&s.bad_rows);
     let mut assumed = vec![format!("steer 1 is {:.4} of CARLA's (--steer-scale)", s.steer_scale)];
@@ -266,8 +266,8 @@ fn show(s: &ImportSummary) {
     if !s.speed_known {
         assumed.push("the speed of --speed in every frame".into());
     }
-    eprintln!("assumed: {}", assumed.join("; "));
-    eprintln!("{}: {:.1} MB", s.record.display(), s.bytes as f64 / 1e6);
+    say!("assumed: {}", assumed.join("; "));
+    say!("{}: {:.1} MB", s.record.display(), s.bytes as f64 / 1e6);
 }
 
 /// How many of each kind, and the first of them.
@@ -283,11 +283,11 @@ fn show_bad(rows: &[BadRow]) {
         }
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    eprintln!("{} bad rows: {}", rows.len(), kinds.join(", "));
+    say!("{} bad rows: {}", rows.len(), kinds.join(", "));
     for row in rows.iter().take(SHOWN) {
-        eprintln!("  row {}: {}: {} {}", row.row, row.kind.name(), row.why, row.picture);
+        say!("  row {}: {}: {} {}", row.row, row.kind.name(), row.why, row.picture);
     }
     if rows.len() > SHOWN {
-        eprintln!("  … and {} more (--json lists all)", rows.len() - SHOWN);
+        say!("  … and {} more (--json lists all)", rows.len() - SHOWN);
     }
 }

@@ -35,7 +35,7 @@ pub fn run(command: &KeysCommand) -> anyhow::Result<Exit> {
     let key = SecretKey::generate()?;
     let public = key.write(&args.path)?;
     output::print_text(&format!("{}\n", key.public()))?;
-    eprintln!("secret: {} (keep it there); public: {}", args.path.display(), public.display());
+    say!("secret: {} (keep it there); public: {}", args.path.display(), public.display());
     Ok(Exit::Ok)
 }
 
@@ -64,11 +64,11 @@ impl LinkArgs {
             let keys = Keyring::read(key, peers).map_err(|e| usage(e.to_string()))?;
             return Ok((Some(keys), "secured"));
         }
-        if stays_here(endpoint)? {
+        if stays_here(endpoint).map_err(|e| usage(e.to_string()))? {
             return Ok((None, "local"));
         }
         if self.insecure {
-            eprintln!("warning: --insecure: anyone who reaches {endpoint} may drive or look on");
+            say!("warning: --insecure: anyone who reaches {endpoint} may drive or look on");
             return Ok((None, "insecure"));
         }
         Err(usage(format!(

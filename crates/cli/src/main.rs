@@ -1,6 +1,12 @@
 //! The one binary, `caril`: parses the command line, runs one command, turns its result into an
 //! exit code. 0 ok, 1 failed, 2 usage, 3 finished but degraded, 70 a bug in the drive loop.
 
+#![warn(clippy::print_stderr)]
+
+// First, for its macro.
+#[macro_use]
+mod output;
+
 mod alive;
 mod args;
 mod backend;
@@ -26,7 +32,6 @@ mod inspect;
 mod keys;
 mod map;
 mod mine;
-mod output;
 mod quantize;
 mod realtime;
 mod replay;
@@ -75,7 +80,7 @@ enum Command {
     #[cfg(feature = "burn")]
     /// Measure on drives how far a pack can be believed, and write it to its card
     Calibrate(calibrate::CalibrateArgs),
-    /// Evaluate a pack on recorded frames, or a driven path against a reference
+    /// Evaluate packs: in closed loop, on recorded frames; a driven path against a reference
     #[command(subcommand)]
     Eval(eval::EvalCommand),
     /// Correct predictions: JSON Lines on stdin to JSON Lines on stdout
@@ -94,7 +99,7 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Look at this machine, and say whether it would hold a rate
     Doctor(doctor::DoctorArgs),
-    /// Measure a stage: infer, step, sim, link or train
+    /// Measure a stage: infer, step, sim, link or train; or the start
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }

@@ -120,7 +120,7 @@ pub fn run(command: &MapCommand) -> anyhow::Result<Exit> {
             let map = scenario::load_map(&args.map)?;
             std::fs::write(&args.out, caril_road::draw_svg(&map))
                 .with_context(|| format!("cannot write {}", args.out.display()))?;
-            eprintln!("{}", args.out.display());
+            say!("{}", args.out.display());
             Ok(Exit::Ok)
         }
         MapCommand::Route(args) => route(args),

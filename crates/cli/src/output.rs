@@ -1,12 +1,28 @@
-//! What people see: logging, progress bars, the one JSON object of `--json`, Ctrl-C.
+//! What people see: logging, progress bars, the one JSON object of `--json`, whole files, Ctrl-C.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use caril_runtime::StopFlag;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+/// A line for people on stderr. `eprintln!` panics if nobody reads it (`2>&1 | head`), and a drive is
+/// not to end with that.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::output::say_line(format_args!($($text)*))
+    };
+}
+
+/// What `say!` calls.
+pub fn say_line(text: std::fmt::Arguments<'_>) {
+    // Nobody is there to be told of the error.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
 
 /// Human text goes to stderr; `RUST_LOG` says how much of it (`debug`, `caril=trace`).
 pub fn init_logging() {
@@ -32,15 +48,12 @@ pub fn progress(total: u64, template: &'static str) -> ProgressBar {
     bar
 }
 
-/// Prints exactly one JSON object on stdout.
+/// Prints exactly one JSON object on stdout. A closed pipe (`| head`) is not an error.
 ///
 /// # Errors
-/// If stdout is closed or full.
+/// If stdout is full.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+    print_text(&(serde_json::to_string(value)? + "\n"))
 }
 
 /// Prints text on stdout. A closed pipe (`| head`) is not an error.
@@ -70,12 +83,24 @@ pub fn stop_on_ctrl_c_saying(last: &'static str) -> anyhow::Result<Arc<StopFlag>
     let flag = Arc::new(StopFlag::new());
     let asked = Arc::clone(&flag);
     ctrlc::set_handler(move || {
-        if asked.asked() {
-            eprintln!("stopping at once");
-        } else {
-            eprintln!("stopping: {last} (again: at once)");
-        }
+        let again = asked.asked();
         asked.ask();
+        if again {
+            say!("stopping at once");
+        } else {
+            say!("stopping: {last} (again: at once)");
+        }
     })?;
     Ok(flag)
+}
+
+/// Writes a file so that there is never half of it.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, text)
+        .and_then(|()| std::fs::rename(&part, path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -88,7 +88,7 @@ pub fn load(
     Ok(CpuPolicy::load_int8(dir, options, int8.ranges, change)?)
 }
 
-/// Runs the command. If too many decisions flip, int8.json is not kept: exit code 1.
+/// Runs the command. If too many decisions flip, the pack stays as it was: exit code 1.
 ///
 /// # Errors
 /// If the pack or a recording cannot be used or the file cannot be written.
@@ -107,11 +107,13 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     let (card, _) = caril_pack::load_card(&dir)?;
     let path = dir.join(FILE);
     let mut int8 = Int8 { weights_sha256: card.weights_sha256, ranges, report: "none".into() };
-    let found = search(args, &dir, &path, &some, &mut int8);
-    if !found.as_ref().is_ok_and(|(_, accepted)| *accepted) {
-        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    // What is tried is tried on a copy: the pack has what was accepted, and nothing else, at any time.
+    let copy = tempfile::tempdir().context("cannot make a folder for a copy of the pack")?;
+    for name in [caril_pack::CARD_FILE, caril_pack::WEIGHTS_FILE] {
+        std::fs::copy(dir.join(name), copy.path().join(name))
+            .with_context(|| format!("cannot copy {}", dir.join(name).display()))?;
     }
-    let (compared, accepted) = found?;
+    let (compared, accepted) = search(args, copy.path(), &some, &mut int8)?;
     let f32_layers = int8.ranges.iter().filter(|[low, high]| low >= high).count();
     let mut report = serde_json::to_value(&compared)?;
     if let serde_json::Value::Object(fields) = &mut report {
@@ -120,7 +122,7 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     }
     int8.report = report;
     if accepted {
-        write(&path, &int8)?;
+        output::write_whole(&path, &text(&int8)?)?;
     }
     if args.json {
         output::print_json(&serde_json::json!({ "accepted": accepted, "report": int8.report }))?;
@@ -129,10 +131,13 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<Exit> {
     }
     if !accepted {
         let most = 100.0 * args.flips_max;
-        eprintln!("not accepted: more than {most} % of the decisions flip");
+        say!("not accepted: more than {most} % of the decisions flip");
+        if path.exists() {
+            say!("{} is as it was", path.display());
+        }
         return Ok(Exit::Failed);
     }
-    eprintln!(
+    say!(
         "{}: --backend int8 runs this pack, {f32_layers} of {} convolutions in f32",
         path.display(),
         int8.ranges.len()
@@ -208,17 +213,15 @@ impl<'a> Alone<'a> {
     }
 }
 
-fn write(path: &Path, int8: &Int8) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(int8)? + "\n";
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+fn text(int8: &Int8) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(int8)? + "\n")
 }
 
 /// Leaves one convolution after the other in f32, the one that changes predictions most first, until
-/// few enough decisions flip. The last comparison, and whether it is good enough.
+/// few enough decisions flip. Writes each trial into `dir`. The last comparison, and whether it is good enough.
 fn search(
     args: &QuantizeArgs,
     dir: &Path,
-    path: &Path,
     some: &[Frame],
     int8: &mut Int8,
 ) -> anyhow::Result<(flips::Compared, bool)> {
@@ -226,7 +229,7 @@ fn search(
     alone.narrow(&mut int8.ranges)?;
     let mut order: Option<Vec<usize>> = None;
     loop {
-        write(path, int8)?;
+        output::write_whole(&dir.join(FILE), &text(int8)?)?;
         let compared = flips::compare(dir, &args.data, &BACKENDS, args.frames)?;
         if compared.figures.iter().all(|f| f.flip_share <= args.flips_max) {
             return Ok((compared, true));
@@ -256,7 +259,9 @@ fn measure(
     let recording = Recording::open(path)?;
     let camera = recording.header().plant.camera;
     let mut policy = CpuPolicy::load_with(dir, Options::default(), |card| card.camera = camera)?;
-    let every = (recording.frames().count() / count).max(1);
+    let there = recording.frames().count();
+    let every = (there / count).max(1);
+    let keep_every = (count.min(there) * recordings).div_ceil(TRIED).max(1);
     let mut frame = Frame::for_camera(&camera);
     let mut used = 0;
     for step in recording.frames().step_by(every) {
@@ -268,13 +273,13 @@ fn measure(
         if policy.infer(&frame).is_ok() {
             policy.widen(caril_core::branch_of(frame.nav), ranges);
             used += 1;
-            if used % (count * recordings).div_ceil(TRIED) == 0 {
+            if used % keep_every == 0 {
                 some.push(frame.clone());
             }
         }
     }
-    match used {
-        0 => Err(usage("no frame with a picture")),
-        _ => Ok(()),
+    if used == 0 {
+        return Err(usage("no frame with a picture that the pack can use"));
     }
+    Ok(())
 }

@@ -78,7 +78,7 @@ impl Realtime {
     pub fn warn(&self) {
         for Outcome { name, result } in &self.0 {
             if let Err(why) = result {
-                eprintln!("warning: --realtime: {name} not set: {why}");
+                say!("warning: --realtime: {name} not set: {why}");
             }
         }
     }

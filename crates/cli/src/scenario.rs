@@ -12,6 +12,7 @@ use caril_sim::{FaultSpec, RouteSpec, SimConfig, SimWorld, Weather};
 use crate::args::{BackendArg, ScenarioArgs};
 use crate::backend;
 use crate::exit::usage;
+use crate::output;
 
 /// Folders that may hold `maps/`, `suites/` and `weights/`: here, beside and above the program, where
 /// packages put them, and the source tree that it was built from.
@@ -208,6 +209,20 @@ pub fn weather(name: &str) -> anyhow::Result<Weather> {
 /// If there is no such fault; the message names all.
 pub fn fault(text: &str) -> anyhow::Result<FaultSpec> {
     caril_sim::parse_fault(text).map_err(|e| usage(format!("fault {text}: {e}")))
+}
+
+/// Prints the names that `--weather list` or `--fault list` ask for. Whether they were asked for.
+///
+/// # Errors
+/// If stdout is full.
+pub fn lists(args: &ScenarioArgs) -> anyhow::Result<bool> {
+    let names = match args {
+        _ if args.weather == "list" => Weather::names(),
+        _ if args.faults.iter().any(|f| f == "list") => caril_sim::fault_names(),
+        _ => return Ok(false),
+    };
+    output::print_text(&(names.join("\n") + "\n"))?;
+    Ok(true)
 }
 
 /// The embedded world that the options describe.

@@ -113,6 +113,9 @@ pub fn run(command: &SimCommand) -> anyhow::Result<Exit> {
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
+    if scenario::lists(&args.scenario)? {
+        return Ok(Exit::Ok);
+    }
     let mut config = Config::default();
     config.drive_loop.pacing = args.pacing.into();
     if let Some(seed) = args.scenario.seed {
@@ -123,7 +126,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     }
     config.validate().map_err(|e| usage(e.to_string()))?;
     let sim = scenario::sim_config(&args.scenario, &config, CameraSpec::PAPER)?;
-    let stop = output::stop_on_ctrl_c()?;
+    let stop = output::stop_on_ctrl_c_saying("closing the endpoint")?;
     let halt = Arc::new(AtomicBool::new(false));
     // The link knows a plain flag; ours counts. One thread turns the one into the other.
     let watcher = {
@@ -144,7 +147,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         ..ServeOptions::default()
     };
     let mut socket = PlantSocket::bind(&args.endpoint, options)?;
-    eprintln!("plant at {} ({}, {})", socket.endpoint(), sim.map.name(), sim.weather.name);
+    say!("plant at {} ({}, {})", socket.endpoint(), sim.map.name(), sim.weather.name);
     let mut degraded = false;
     let mut view = None;
     loop {
@@ -155,7 +158,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         let mut world = Shown::new(world, view.clone());
         let report = socket.serve(&mut world, &halt);
         let t = world.world().truth();
-        eprintln!(
+        say!(
             "episode over ({:?}): {:.0} % of {:.0} m, {} collisions; {} frames, {} commands, {} malformed, {} refused",
             report.end,
             t.route_completion,
@@ -263,6 +266,6 @@ fn render(args: &RenderArgs) -> anyhow::Result<Exit> {
     }
     image::save_buffer(&args.out, &image.data, image.width, image.height, image::ColorType::Rgb8)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
-    eprintln!("{}", args.out.display());
+    say!("{}", args.out.display());
     Ok(Exit::Ok)
 }

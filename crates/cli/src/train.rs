@@ -279,7 +279,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
 }
 
 fn show(bar: &indicatif::ProgressBar, options: &TrainOptions, progress: Progress) {
-    let say = |text: String| bar.suspend(|| eprintln!("{text}"));
+    let say = |text: String| bar.suspend(|| say!("{text}"));
     match progress {
         Progress::CutOff { path } => {
             say(format!("{}: cut off; what is whole of it is used", path.display()));
@@ -310,7 +310,7 @@ fn show(bar: &indicatif::ProgressBar, options: &TrainOptions, progress: Progress
 }
 
 fn report(args: &TrainArgs, summary: &TrainSummary) -> anyhow::Result<()> {
-    eprintln!(
+    say!(
         "{}: {} frames, {} steps, {:.0} images/s; {}; {}",
         summary.pack.display(),
         summary.train_frames,

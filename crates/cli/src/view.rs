@@ -36,9 +36,9 @@ impl ViewArgs {
         }
         let view = View::start(address, camera, about)?;
         let at = view.address();
-        eprintln!("view: http://{at}/");
+        say!("view: http://{at}/");
         if self.is_open() {
-            eprintln!("warning: anyone who reaches {at} sees the camera; nobody can steer there");
+            say!("warning: anyone who reaches {at} sees the camera; nobody can steer there");
         }
         Ok(Some(view))
     }

@@ -1,8 +1,8 @@
 //! The controller: correction, longitudinal control, limits and gate in one step.
 
 use caril_core::{
-    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, Fault, FaultSet, Lift,
-    MEMORY_LAYOUT, Mode, Prediction, Regime,
+    Calibration, Command, Config, ConfigError, ControllerMemory, Correction, EgoState, Fault,
+    FaultSet, Lift, MEMORY_LAYOUT, Mode, Prediction, Regime,
 };
 
 use crate::memory::Words;
@@ -144,6 +144,13 @@ impl Controller {
     pub fn asks_again(&self, image: &ImageCheck) -> bool {
         let black = image.malformed || image.mean_luma <= self.config.gate.black_mean;
         self.config.correction.looks_again() && !black && Lift::is_for(image.mean_luma)
+    }
+
+    /// The ego state that the policy shall look at: with the last known speed where it tells none
+    /// that is plausible. A network that takes the speed in can then still steer, which it must
+    /// while `ego_invalid` stops the car gently.
+    pub fn ego_for_policy(&self, ego: &EgoState) -> EgoState {
+        EgoState { speed_mps: self.gate.speed_of(ego), ..*ego }
     }
 
     /// One step with a frame.

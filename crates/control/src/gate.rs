@@ -1,7 +1,7 @@
 //! The command gate: the last station before the plant. Nothing leaves it that is not finite, in
 //! range and within the limits; what the car does about faults is the table's.
 
-use caril_core::{Command, Config, FaultSet, FrameId, GateConfig, LimitsConfig, Mode};
+use caril_core::{Command, Config, EgoState, FaultSet, FrameId, GateConfig, LimitsConfig, Mode};
 
 use crate::longitudinal::HOLD_BRAKE;
 use crate::memory::Words;
@@ -72,6 +72,11 @@ impl CommandGate {
     /// The last steer that went out, CARLA scale.
     pub const fn last_steer(&self) -> f32 {
         self.limits.steer()
+    }
+
+    /// The speed that an ego state tells if it is plausible, else the last known, m/s.
+    pub(crate) fn speed_of(&self, ego: &EgoState) -> f32 {
+        self.monitor.speed_of(ego)
     }
 
     /// Judges one step: a frame with its picture's check, or none, and the faults that others

@@ -67,6 +67,12 @@ impl Monitor {
         self.speed_mps
     }
 
+    /// The speed that an ego state tells if it is plausible, else the last known, m/s.
+    pub fn speed_of(&self, ego: &EgoState) -> f32 {
+        // False for what is no number.
+        if ego.speed_mps.abs() <= PLAUSIBLE_SPEED_MPS { ego.speed_mps } else { self.speed_mps }
+    }
+
     /// Id of the last fresh frame; 0 before the first.
     pub fn frame_id(&self) -> FrameId {
         self.last.map_or(FrameId(0), |(id, _)| id)
@@ -108,9 +114,10 @@ impl Monitor {
             if now_ns.saturating_sub(meta.received_ns) > ms(config.stale_ms) {
                 faults.insert(Fault::FrameStale);
             }
-            if meta.ego.is_finite() && meta.ego.speed_mps.abs() <= PLAUSIBLE_SPEED_MPS {
-                self.speed_mps = meta.ego.speed_mps;
-            } else {
+            let speed_mps = self.speed_of(&meta.ego);
+            // A speed that is one counts, whatever else is wrong with the ego state.
+            self.speed_mps = speed_mps;
+            if !meta.ego.is_finite() || meta.ego.speed_mps != speed_mps {
                 faults.insert(Fault::EgoInvalid);
             }
             faults = faults.union(self.picture(config, image));

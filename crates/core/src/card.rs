@@ -334,9 +334,9 @@ impl PolicyCard {
             unit(c.mass_floor)
                 && c.mass_floor <= c.mass_enter
                 && c.mass_enter <= c.mass_exit
-                && unit(c.mass_exit),
+                && c.mass_exit < 1.0,
             "calibration masses",
-            "0 ≤ floor ≤ enter ≤ exit ≤ 1",
+            "0 ≤ floor ≤ enter ≤ exit < 1",
         )?;
         check(
             self.conformal.as_ref().is_none_or(|c| {

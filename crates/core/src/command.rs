@@ -47,9 +47,9 @@ pub struct Command {
 }
 
 impl Command {
-    /// Full brake, wheels straight.
-    pub const fn full_brake(frame_id: FrameId) -> Self {
-        Self { frame_id, steer: 0.0, throttle: 0.0, brake: 1.0, mode: Mode::SafeStop }
+    /// Full brake with the wheels as `steer` has them: straightened in a bend, a car leaves it.
+    pub const fn full_brake(frame_id: FrameId, steer: f32) -> Self {
+        Self { frame_id, steer, throttle: 0.0, brake: 1.0, mode: Mode::SafeStop }
     }
 
     /// Whether every number is finite and in its range.

@@ -52,7 +52,7 @@ impl CorrectionConfig {
     /// A card's calibration with the thresholds that are given here instead of its own.
     ///
     /// # Errors
-    /// [`ConfigError`] if they are not 0 ≤ floor ≤ enter ≤ exit ≤ 1 together.
+    /// [`ConfigError`] if they are not 0 ≤ floor ≤ enter ≤ exit < 1 together.
     pub fn over(&self, card: &Calibration) -> Result<Calibration, ConfigError> {
         let calibration = Calibration {
             mass_enter: self.mass_enter.unwrap_or(card.mass_enter),
@@ -68,13 +68,13 @@ impl CorrectionConfig {
         if 0.0 <= floor
             && floor <= calibration.mass_enter
             && calibration.mass_enter <= exit
-            && exit <= 1.0
+            && exit < 1.0
         {
             return Ok(calibration);
         }
         Err(ConfigError {
             field: "correction.mass_floor, mass_enter, mass_exit",
-            expected: "0 to 1 and rising, with the card's where they are not given",
+            expected: "0 to less than 1 and rising, with the card's where they are not given",
         })
     }
 }
@@ -296,6 +296,12 @@ pub struct Config {
     pub record: RecordConfig,
 }
 
+/// Beyond these a value is a slip of the pen, and would quietly switch a stop off.
+const FULL_BRAKE_MAX_MPS2: f32 = 15.0;
+const DECEL_MIN_MPS2: f32 = 0.5;
+const WAIT_MAX_MS: u32 = 60_000;
+const COUNT_MAX: u32 = 1000;
+
 /// A value of the configuration makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("configuration: {field} must be {expected}")]
@@ -330,11 +336,22 @@ impl Config {
         positive(l.turn_speed_mps, "longitudinal.turn_speed_mps")?;
         positive(l.gain_per_s, "longitudinal.gain_per_s")?;
         positive(l.full_throttle_mps2, "longitudinal.full_throttle_mps2")?;
-        positive(l.full_brake_mps2, "longitudinal.full_brake_mps2")?;
+        // Braking is by this number: with one too high a stop is hardly any.
+        check(
+            l.full_brake_mps2 > 0.0 && l.full_brake_mps2 <= FULL_BRAKE_MAX_MPS2,
+            "longitudinal.full_brake_mps2",
+            "more than 0, at most 15",
+        )?;
         positive(m.steer_max, "limits.steer_max")?;
         check(m.steer_max <= 1.0, "limits.steer_max", "at most 1")?;
         positive(m.steer_rate_max_per_s, "limits.steer_rate_max_per_s")?;
         positive(m.lateral_accel_max_mps2, "limits.lateral_accel_max_mps2")?;
+        // Else the limit bends the path before the speed gives way: the car runs wide.
+        check(
+            l.lateral_accel_mps2 < m.lateral_accel_max_mps2,
+            "longitudinal.lateral_accel_mps2",
+            "less than limits.lateral_accel_max_mps2",
+        )?;
         positive(m.lateral_jerk_max_mps3, "limits.lateral_jerk_max_mps3")?;
         positive(m.wheelbase_m, "limits.wheelbase_m")?;
         check(
@@ -343,13 +360,17 @@ impl Config {
             "1 to 80",
         )?;
         check(
-            0 < g.late_ms && g.late_ms <= g.missing_ms && g.missing_ms <= g.gone_ms,
+            0 < g.late_ms
+                && g.late_ms <= g.missing_ms
+                && g.missing_ms <= g.gone_ms
+                && g.gone_ms <= WAIT_MAX_MS,
             "gate.late_ms, missing_ms, gone_ms",
-            "rising and more than 0",
+            "rising, more than 0, at most 60000",
         )?;
         check(g.stale_ms > 0, "gate.stale_ms", "more than 0")?;
         check(g.deadline_ms > 0, "gate.deadline_ms", "more than 0")?;
-        check(g.frozen_frames >= 2, "gate.frozen_frames", "at least 2")?;
+        check((2..=COUNT_MAX).contains(&g.frozen_frames), "gate.frozen_frames", "2 to 1000")?;
+        check(g.tolerate_frames <= COUNT_MAX, "gate.tolerate_frames", "at most 1000")?;
         check(
             (0.0..=255.0).contains(&g.black_mean)
                 && (0.0..=255.0).contains(&g.blown_out_mean)
@@ -359,7 +380,11 @@ impl Config {
         )?;
         check(g.recover_frames > 0, "gate.recover_frames", "more than 0")?;
         positive(g.degraded_speed_mps, "gate.degraded_speed_mps")?;
-        positive(g.comfort_decel_mps2, "gate.comfort_decel_mps2")?;
+        check(
+            g.comfort_decel_mps2.is_finite() && g.comfort_decel_mps2 >= DECEL_MIN_MPS2,
+            "gate.comfort_decel_mps2",
+            "at least 0.5",
+        )?;
         check(
             g.hard_decel_mps2.is_finite() && g.hard_decel_mps2 >= g.comfort_decel_mps2,
             "gate.hard_decel_mps2",
@@ -384,6 +409,22 @@ mod tests {
     }
 
     #[test]
+    fn what_would_switch_a_stop_off_is_refused() {
+        let refused = |field: &str, change: &dyn Fn(&mut Config)| {
+            let mut c = Config::default();
+            change(&mut c);
+            assert!(c.validate().is_err_and(|e| e.field.contains(field)), "{field}");
+        };
+        refused("longitudinal.lateral_accel", &|c| c.longitudinal.lateral_accel_mps2 = 3.0);
+        refused("full_brake", &|c| c.longitudinal.full_brake_mps2 = 80.0);
+        refused("full_brake", &|c| c.longitudinal.full_brake_mps2 = f32::NAN);
+        refused("comfort_decel", &|c| c.gate.comfort_decel_mps2 = 0.1);
+        refused("gone_ms", &|c| (c.gate.missing_ms, c.gate.gone_ms) = (u32::MAX, u32::MAX));
+        refused("frozen_frames", &|c| c.gate.frozen_frames = u32::MAX);
+        refused("tolerate_frames", &|c| c.gate.tolerate_frames = u32::MAX);
+    }
+
+    #[test]
     fn thresholds_are_the_cards_unless_they_are_given() {
         let card = Calibration::default();
         let none = CorrectionConfig::default();
@@ -395,8 +436,11 @@ mod tests {
             let c = CorrectionConfig { mass_enter: Some(bad), ..none };
             assert!(c.over(&card).unwrap_err().field.contains("mass_enter"), "{bad}");
         }
-        let all = [Some(0.0), Some(0.0), Some(1.0)];
+        let all = [Some(0.0), Some(0.0), Some(0.9999)];
         let [mass_floor, mass_enter, mass_exit] = all;
         assert!(CorrectionConfig { mass_floor, mass_enter, mass_exit, ..none }.over(&card).is_ok());
+        // No mass is above 1: doubt would never end.
+        let never = CorrectionConfig { mass_exit: Some(1.0), ..none };
+        assert!(never.over(&card).is_err());
     }
 }

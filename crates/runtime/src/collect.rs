@@ -115,7 +115,7 @@ pub fn collect<W: World, P: Policy>(
                 expert_record(&frame, &truth, config, steer)
             }
             Driver::Policy(pipeline) => {
-                let mut record = pipeline.step(&clock, &frame, seen.dropped, seen.faults);
+                let mut record = pipeline.step(&clock, &mut frame, seen.dropped, seen.faults);
                 takeover = needs_takeover(&truth, takeover, takeover_m);
                 if takeover {
                     record.command =

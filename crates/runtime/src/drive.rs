@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use caril_core::{
-    Command, Config, ConfigError, EndReason, Fault, Frame, FrameId, Image, Observed, Pacing,
-    Policy, Stage, StepRecord, World,
+    Command, Config, ConfigError, EndReason, Fault, FaultSet, Frame, FrameId, Image, Observed,
+    Pacing, Policy, Stage, StepRecord, World,
 };
 use caril_record::Recorder;
 
@@ -131,7 +131,7 @@ pub fn drive_watched<W: World, P: Policy>(
     let pipeline = Pipeline::new(policy, config)?;
     in_time(config, world.info().rate_hz)?;
     let clock = MonotonicClock::start();
-    let mut last_id = FrameId(0);
+    let mut last = Command::full_brake(FrameId(0), 0.0);
     let result = catch_unwind(AssertUnwindSafe(|| {
         run(
             world,
@@ -143,12 +143,12 @@ pub fn drive_watched<W: World, P: Policy>(
             watch,
             on_step,
             &clock,
-            &mut last_id,
+            &mut last,
         )
     }));
     result.map_err(|panic| {
         // The plant's own watchdog brakes too; this only makes it quicker.
-        let _ = world.actuate(&Command::full_brake(last_id));
+        let _ = world.actuate(&Command::full_brake(last.frame_id, last.steer));
         let message = panic
             .downcast_ref::<&str>()
             .map(|s| (*s).to_owned())
@@ -179,6 +179,15 @@ const WAIT_NS: u64 = 50_000_000;
 /// Below this speed a stopped car counts as standing, m/s.
 const STANDING_MPS: f32 = 0.1;
 
+/// Sends the record's command. The fault if the plant did not take it, which the record has, too.
+fn tell<W: World>(world: &mut W, record: &mut StepRecord) -> FaultSet {
+    if let Err(fault) = world.actuate(&record.command) {
+        record.actuate_faults.insert(fault);
+        record.faults.insert(fault);
+    }
+    record.actuate_faults
+}
+
 #[allow(
     clippy::too_many_arguments,
     reason = "private seam between the panic boundary and the loop"
@@ -193,7 +202,7 @@ fn run<W: World, P: Policy>(
     watch: &mut dyn FnMut(&StepRecord, Option<&Image>),
     on_step: &mut dyn FnMut(&StepRecord, &DriveStats),
     clock: &MonotonicClock,
-    last_id: &mut FrameId,
+    last: &mut Command,
 ) -> DriveEnd {
     let mut frame = Frame::for_camera(&world.info().camera);
     let mut stats = DriveStats::new(u64::from(config.gate.deadline_ms) * 1_000_000);
@@ -202,6 +211,7 @@ fn run<W: World, P: Policy>(
     let mut wait_for_recorder = config.drive_loop.pacing == Pacing::Lockstep
         && config.record.lossless
         && config.record.image_every == 1;
+    let mut unsent = FaultSet::EMPTY;
     let mut last_fresh_ns = clock.now_ns();
     let mut stopped = false;
     // Known only when the record is gone, so that the next one tells it.
@@ -210,7 +220,8 @@ fn run<W: World, P: Policy>(
         let wait_start_ns = clock.now_ns();
         let seen = world.observe(&mut frame, WAIT_NS);
         let now_ns = clock.now_ns();
-        let mut faults = seen.faults;
+        // A command that was not taken is known after its step: the next one judges it.
+        let mut faults = seen.faults.union(unsent);
         if stop.asked() {
             faults.insert(Fault::StopRequested);
             stopped = true;
@@ -231,10 +242,7 @@ fn run<W: World, P: Policy>(
             Observed::Gone => break (None, true),
             Observed::Nothing => {
                 let mut record = pipeline.no_frame(now_ns, faults);
-                if let Err(fault) = world.actuate(&record.command) {
-                    record.actuate_faults.insert(fault);
-                    record.faults.insert(fault);
-                }
+                unsent = tell(world, &mut record);
                 if let Some(recorder) = recorder.as_deref_mut() {
                     recorder.push_no_frame(&record);
                 }
@@ -246,17 +254,14 @@ fn run<W: World, P: Policy>(
                 continue;
             }
         }
-        last_fresh_ns = now_ns;
-        *last_id = frame.id;
+        // Should the step end in a panic, this frame is the one to be answered.
+        last.frame_id = frame.id;
         frame.received_ns = now_ns;
-        let mut record = pipeline.step(clock, &frame, seen.dropped, faults);
+        let mut record = pipeline.step(clock, &mut frame, seen.dropped, faults);
+        *last = record.command;
         let before_actuate_ns = clock.now_ns();
-        let sent = world.actuate(&record.command);
+        unsent = tell(world, &mut record);
         let after_actuate_ns = clock.now_ns();
-        if let Err(fault) = sent {
-            record.actuate_faults.insert(fault);
-            record.faults.insert(fault);
-        }
         let times = &mut record.times;
         times.ns[Stage::Observe as usize] = now_ns.saturating_sub(wait_start_ns);
         times.ns[Stage::Actuate as usize] = after_actuate_ns.saturating_sub(before_actuate_ns);
@@ -275,9 +280,11 @@ fn run<W: World, P: Policy>(
         stats.add(&record);
         watch(&record, Some(&frame.image));
         on_step(&record, &stats);
+        // The plant's silence begins when we listen again: a slow step of ours is none of its faults.
+        last_fresh_ns = clock.now_ns();
         let standing = frame.ego.speed_mps.abs() < STANDING_MPS;
         if stop.insisted() || (stopped && standing) {
-            let _ = world.actuate(&Command::full_brake(frame.id));
+            let _ = world.actuate(&Command::full_brake(frame.id, last.steer));
             break (Some(EndReason::Stopped), false);
         }
         if options.frame_limit.is_some_and(|limit| stats.frames() >= limit) {

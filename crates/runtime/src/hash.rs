@@ -3,8 +3,9 @@
 use caril_core::{Field, Prediction, StepRecord};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over the canonical bytes of step records. Stage times are left out; everything that
-/// the step saw and decided is in, floats by their bits.
+/// SHA-256 over the canonical bytes of step records: frame, vehicle, route, truth, what the network
+/// said, what was decided and every fault, floats by their bits. Left out are times and the
+/// picture's check (a picture counts by what the network and the gate made of it).
 #[derive(Debug, Clone, Default)]
 pub struct StepHash(Sha256);
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use caril_control::{Controller, FrameMeta, StepInput, StepOutput, check_image};
 use caril_core::{
-    BIN_COUNT, Config, ConfigError, ControllerMemory, Fault, FaultSet, Frame, ImageCheck, Lift,
-    Pacing, Policy, PolicyCard, Prediction, Stage, StageTimes, StepRecord,
+    BIN_COUNT, Config, ConfigError, ControllerMemory, EgoState, Fault, FaultSet, Frame, ImageCheck,
+    Lift, Pacing, Policy, PolicyCard, Prediction, Stage, StageTimes, StepRecord,
 };
 
 /// Where the loop's time comes from. Only measured durations and, in free pacing, the age of a
@@ -64,20 +64,24 @@ impl<P: Policy> Pipeline<P> {
     }
 
     /// One frame in, one record out; the record holds the command. Stages after `Decide` are
-    /// filled in by the loop.
+    /// filled in by the loop. The frame is the same afterwards: only while the policy looks at it
+    /// does it have [`Decider::ego_for_policy`].
     pub fn step(
         &mut self,
         clock: &impl Clock,
-        frame: &Frame,
+        frame: &mut Frame,
         dropped: u32,
         faults: FaultSet,
     ) -> StepRecord {
         let start_ns = clock.now_ns();
         let image = check_image(&frame.image);
         let checked_ns = clock.now_ns();
+        let told = frame.ego;
+        frame.ego = self.decider.ego_for_policy(&told);
         let prediction = self.policy.infer(frame);
         let again = prediction.is_ok() && self.decider.asks_again(&image);
         let second = again.then(|| self.policy.look_again(frame, &Lift::of(image.mean_luma)));
+        frame.ego = told;
         let inferred_ns = clock.now_ns();
         // In lockstep nothing is late but by the plant's own time.
         let (judged_ns, received_ns) = match self.decider.pacing {
@@ -153,6 +157,12 @@ impl Decider {
     pub fn remembering(&self, memory: &ControllerMemory) -> Option<Self> {
         let controller = self.controller.remembering(memory)?;
         Some(Self { controller, plant_ns: memory.plant_ns, ..*self })
+    }
+
+    /// The ego state that the policy shall look at: with the last known speed where it tells none
+    /// that is plausible.
+    pub fn ego_for_policy(&self, ego: &EgoState) -> EgoState {
+        self.controller.ego_for_policy(ego)
     }
 
     /// Whether the policy shall look at the picture once more, brightened.

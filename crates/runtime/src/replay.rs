@@ -327,14 +327,17 @@ impl Run {
         self.last_ns = Some(now_ns);
     }
 
-    /// After a gap, the controller goes on with what it remembered then.
+    /// After a gap, the controller goes on with what it remembered then: also after one that the
+    /// recording does not speak of, because the recorder could not keep up.
     fn remember(&mut self, memory: &RecordedMemory, steps_before: u64, jumped: bool) {
+        let newest = memory.memory.newest_frame_id;
+        let gap = self.deciders.iter().any(|d| d.memory().newest_frame_id != newest);
         let c = &mut self.counts;
         if jumped {
             (c.frames, c.before) = (steps_before, steps_before);
         } else if memory.resumes {
             c.left_out = steps_before.saturating_sub(c.frames);
-        } else {
+        } else if !gap {
             return;
         }
         for decider in &mut self.deciders {
@@ -382,7 +385,8 @@ impl Run {
         frame.sim_time_ns = then.sim_time_ns;
         frame.received_ns = then.times.received_ns;
         frame.image = pixels;
-        frame.ego = then.ego;
+        // Of all who decide the same: they have seen the same frames.
+        frame.ego = self.deciders.first().map_or(then.ego, |d| d.ego_for_policy(&then.ego));
         frame.nav = then.nav;
         frame.advisory_speed_mps = then.advisory_speed_mps;
         frame.truth = then.truth;

@@ -130,10 +130,10 @@ impl Default for RouteSpec {
 }
 
 impl RouteSpec {
-    /// From the command line: `NAME`, `random` or `X,Y:X,Y`. `None` if it is no such thing.
+    /// From the command line: `default`, `random` or `X,Y:X,Y`. `None` if it is no such thing.
     pub fn parse(text: &str) -> Option<Self> {
-        if !text.contains([',', ':']) {
-            return (!text.is_empty()).then(|| Self::Named(text.to_owned()));
+        if matches!(text, "default" | "random") {
+            return Some(Self::Named(text.to_owned()));
         }
         let point = |t: &str| -> Option<(f64, f64)> {
             let (x, y) = t.split_once(',')?;
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(RouteSpec::parse("default"), Some(RouteSpec::default()));
         let points = RouteSpec::Points { from: (1.0, -2.5), to: (3.0, 4.0) };
         assert_eq!(RouteSpec::parse("1,-2.5:3,4"), Some(points));
-        for bad in ["", "1,2", "1,2:3", "a,b:c,d", "1,NaN:2,3"] {
+        for bad in ["", "foo", "1,2", "1,2:3", "a,b:c,d", "1,NaN:2,3"] {
             assert_eq!(RouteSpec::parse(bad), None, "{bad}");
         }
     }

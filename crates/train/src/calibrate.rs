@@ -88,7 +88,9 @@ pub fn calibrate_predictions(
         masses.get((share * masses.len() as f32) as usize).copied().unwrap_or(0.0)
     };
     let mass_enter = lowest_within(&frames, risk.budget).min(quantile(0.05)).max(MASS_MIN);
+    // No mass is above 1: with an exit of 1 doubt would never end.
     let mass_exit = lowest_within(&frames, 0.5 * risk.budget).min(quantile(0.15)).max(mass_enter);
+    let (mass_enter, mass_exit) = (mass_enter.min(MASS_MAX), mass_exit.min(MASS_MAX));
     let mass_floor = half_wrong(&frames).min(0.9 * mass_enter);
     let kept = frames.get(..frames.partition_point(|f| f.mass >= mass_enter))?;
     let risk_reached = share(kept, |f| f.wrong);
@@ -162,6 +164,8 @@ fn conformal(clean: &[Predicted], temperature: f32) -> Option<Conformal> {
 
 /// A network that is wrong nowhere still engages below this.
 const MASS_MIN: f32 = 0.3;
+/// The greatest number below 1.
+const MASS_MAX: f32 = 1.0 - f32::EPSILON / 2.0;
 
 /// The lowest mass down to which at most `budget` of the frames are wrong; `frames` by falling
 /// mass. 1 if already the surest are wrong too often.

@@ -84,7 +84,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<Exit> {
     } else {
         crate::say::text(&print::table(&matrices, &map))?;
     }
-    eprintln!("{cells} cells, {wrong} not as the table says");
+    crate::say::line(&format!("{cells} cells, {wrong} not as the table says"));
     Ok(if wrong == 0 { Exit::Ok } else { Exit::Degraded })
 }
 

@@ -199,7 +199,7 @@ impl<'a> Conductor<'a> {
         if let Some(page) = controller.page()
             && self.shared.set_page(page)
         {
-            eprintln!("view: http://{page}/");
+            crate::say::line(&format!("view: http://{page}/"));
         }
         if let Some((cpu_s, memory_mib)) = usage_of(controller.pid) {
             self.samples.push(Sample { time_s, cpu_s, memory_mib });

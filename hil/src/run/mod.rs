@@ -186,8 +186,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
-        eprintln!("ending the run");
         asked.store(true, Ordering::Relaxed);
+        crate::say::line("ending the run");
     })?;
 
     let mut results: Option<Results> = None;
@@ -218,7 +218,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         crate::say::text(&report::terminal(&results))?;
     }
     if let Some(dir) = &args.out {
-        eprintln!("report: {}", dir.join("report.html").display());
+        crate::say::line(&format!("report: {}", dir.join("report.html").display()));
     }
     Ok(if results.passed { Exit::Ok } else { Exit::Degraded })
 }
@@ -335,7 +335,7 @@ fn run_once(
             &world.info().camera,
             &About::plant("plant", world.info(), map_svg),
         )?;
-        eprintln!("view: http://{}/", view.address());
+        crate::say::line(&format!("view: http://{}/", view.address()));
         shared.set_page(view.address());
         world = Box::new(Shown::new(world, Some(Arc::new(view))));
     }
@@ -360,7 +360,7 @@ fn run_once(
     };
     let recipe = match args.endpoint {
         Some(_) => {
-            eprintln!("waiting for a controller at {endpoint}");
+            crate::say::line(&format!("waiting for a controller at {endpoint}"));
             None
         }
         None => Some(Recipe {

@@ -35,7 +35,7 @@ pub(super) fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         None if end.plant_gone => "lost its plant",
         None => "ended",
     };
-    eprintln!(
+    say!(
         "{} in {}: {how}, {:.0} % of {:.0} m, {:.0} s driven in {:.1} s ({:.1}× real time)",
         out.map,
         out.weather,
@@ -45,15 +45,20 @@ pub(super) fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         s.wall_seconds,
         s.sim_seconds / s.wall_seconds.max(1e-9),
     );
-    eprintln!(
+    say!(
         "  lane deviation  mean {:.3} m, p95 {:.3} m, max {:.3} m",
-        s.lane_deviation_mean_m, s.lane_deviation_p95_m, s.lane_deviation_max_m
+        s.lane_deviation_mean_m,
+        s.lane_deviation_p95_m,
+        s.lane_deviation_max_m
     );
-    eprintln!(
+    say!(
         "  collisions {}, lane invasions {}, off the road {:.1} m, driving score {:.1}",
-        s.collisions, s.lane_invasions, s.off_road_m, s.driving_score
+        s.collisions,
+        s.lane_invasions,
+        s.off_road_m,
+        s.driving_score
     );
-    eprintln!(
+    say!(
         "  corrected {:.1} % of {} frames; modes: {} nominal, {} degraded, {} safe stop",
         100.0 * s.corrected_share,
         s.frames,
@@ -62,21 +67,26 @@ pub(super) fn print_summary(out: &Output<'_>, end: &DriveEnd) {
         s.modes.safe_stop
     );
     for (fault, count) in &s.faults {
-        eprintln!("  fault {fault}: {count} frames");
+        say!("  fault {fault}: {count} frames");
     }
-    eprintln!(
+    say!(
         "  network p50 {:.2} ms, p99 {:.2} ms; controller beside it p99 {:.3} ms (recorder {:.3}); backend {}: {}",
-        s.infer_ms.p50, s.infer_ms.p99, s.overhead_ms.p99, s.record_ms.p99, out.backend, out.device
+        s.infer_ms.p50,
+        s.infer_ms.p99,
+        s.overhead_ms.p99,
+        s.record_ms.p99,
+        out.backend,
+        out.device
     );
-    eprintln!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
+    say!("  step hash {}", s.step_hash.get(..16).unwrap_or_default());
     if out.clips + out.left_out_steps > 0 {
-        eprintln!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
+        say!("  {} clips kept, {} steps left out", out.clips, out.left_out_steps);
     }
     if let Some(path) = out.record {
         let parts = if out.parts > 1 { ", and parts that follow" } else { "" };
-        eprintln!("recording: {}{parts}", path.display());
+        say!("recording: {}{parts}", path.display());
     }
     if let Some(path) = out.report {
-        eprintln!("report:    {}", path.display());
+        say!("report:    {}", path.display());
     }
 }

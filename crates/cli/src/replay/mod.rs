@@ -62,7 +62,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FRAME")]
     from: Option<u64>,
     /// End after so many frames
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
     /// Where predictions come from
     #[arg(long, value_enum, default_value_t = PredictionsArg::Network)]

@@ -45,9 +45,12 @@ pub fn open(
             *card = own;
         }
         if (card.camera.width, card.camera.height) != (header.camera.width, header.camera.height) {
-            eprintln!(
+            say!(
                 "note: pictures of {}×{}, the pack was trained with {}×{}",
-                header.camera.width, header.camera.height, card.camera.width, card.camera.height
+                header.camera.width,
+                header.camera.height,
+                card.camera.width,
+                card.camera.height
             );
         }
         card.camera = header.camera;

@@ -9,7 +9,7 @@ use super::{PredictionsArg, Run};
 /// Prints one recording's result on stderr.
 pub fn run(run: &Run) {
     let c = &run.counts;
-    eprintln!(
+    say!(
         "{}: {}, {}: {} of {} frames replayed, {} without a picture, {} undecodable, \
          {:.1} s driven in {:.1} s ({:.1}× real time)",
         run.recording.display(),
@@ -25,7 +25,7 @@ pub fn run(run: &Run) {
     );
     let note = |n: u64, text: &str| {
         if n > 0 {
-            eprintln!("  {n} {text}");
+            say!("  {n} {text}");
         }
     };
     note(c.before, "frames before the first asked for");
@@ -35,21 +35,21 @@ pub fn run(run: &Run) {
     note(c.dropped, "steps that the recorder had dropped");
     note(c.approximate, "frames of a recorder that did not write down all that a step looks at");
     if !c.complete {
-        eprintln!("  the recording was cut off: this is what there is of it");
+        say!("  the recording was cut off: this is what there is of it");
     }
     if c.stopped {
-        eprintln!("  stopped early");
+        say!("  stopped early");
     }
     match &run.comparison {
-        None => eprintln!("  no pack drove this recording: nothing to compare with"),
+        None => say!("  no pack drove this recording: nothing to compare with"),
         Some(comparison) if comparison.is_equal() => {
-            eprintln!("  equal: every step is the same to the bit");
+            say!("  equal: every step is the same to the bit");
         }
         Some(comparison) => difference(comparison),
     }
     let differs = run.comparison.as_ref().is_some_and(|c| !c.is_equal());
     if c.lossy > 0 && run.predictions == PredictionsArg::Network && differs {
-        eprintln!(
+        say!(
             "  {} pictures are JPEGs: the network saw other pixels than then (drive with \
              --record-images lossless, or replay with --predictions recorded)",
             c.lossy
@@ -58,32 +58,37 @@ pub fn run(run: &Run) {
 }
 
 fn difference(c: &Comparison) {
-    eprintln!("  differs on {} of {} steps", c.differ, c.compared);
+    say!("  differs on {} of {} steps", c.differ, c.compared);
     if let Some(first) = &c.first {
-        eprintln!(
+        say!(
             "  first at frame {} ({:.3} s) in stage {}:",
             first.frame_id.0,
             first.sim_time_ns as f64 * 1e-9,
             first.stage.name()
         );
         for f in first.fields.iter().filter(|f| f.part == first.stage).take(4) {
-            eprintln!("    {}: {} → {}", f.field, f.then, f.now);
+            say!("    {}: {} → {}", f.field, f.then, f.now);
         }
     }
     let stages: Vec<_> = c.stages.iter().map(|(stage, n)| format!("{stage} {n}")).collect();
-    eprintln!("  stages: {}", stages.join(", "));
-    eprintln!(
+    say!("  stages: {}", stages.join(", "));
+    say!(
         "  steer sent: mean difference {:.5}, greatest {:.5} (frame {})",
-        c.steer.mean, c.steer.max, c.steer.max_frame_id.0
+        c.steer.mean,
+        c.steer.max,
+        c.steer.max_frame_id.0
     );
     changes("regimes", &c.regimes);
     changes("modes", &c.modes);
     changes("faults", &c.faults);
     let e = &c.expert;
     if e.ticks > 0 {
-        eprintln!(
+        say!(
             "  nearer to the expert on {} steps, further on {}; mean distance {:.5}, was {:.5}",
-            e.nearer, e.further, e.now_mae, e.then_mae
+            e.nearer,
+            e.further,
+            e.now_mae,
+            e.then_mae
         );
     }
 }
@@ -91,7 +96,7 @@ fn difference(c: &Comparison) {
 fn changes(name: &str, changes: &Changes) {
     if !changes.is_empty() {
         let all: Vec<_> = changes.iter().map(|(what, n)| format!("{what} {n}")).collect();
-        eprintln!("  {name}: {}", all.join(", "));
+        say!("  {name}: {}", all.join(", "));
     }
 }
 
@@ -100,8 +105,8 @@ pub fn ledger(rows: &[LedgerRow]) {
     if rows.is_empty() {
         return;
     }
-    eprintln!("what each correction would have done to the same predictions:");
-    eprintln!(
+    say!("what each correction would have done to the same predictions:");
+    say!(
         "  {:12} {:10} {:10} {:18} {:>7} {:>7} {:>6} {:>7} {:>9} {:>8} {:>8}",
         "policy",
         "correction",
@@ -118,7 +123,7 @@ pub fn ledger(rows: &[LedgerRow]) {
     let percent = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{:.1}%", 100.0 * v));
     for row in rows {
         let r = &row.result;
-        eprintln!(
+        say!(
             "  {:12} {:10} {:10} {:18} {:>7} {:>7} {:>6} {:>7} {:>9} {:>8.5} {:>8.5}",
             row.policy,
             mode_name(row.correction),

@@ -121,7 +121,7 @@ impl Out {
         for (name, svg) in super::ledger::plots(ledger) {
             write(&format!("ledger.{name}.svg"), svg)?;
         }
-        eprintln!("written: {}", self.0.display());
+        say!("written: {}", self.0.display());
         Ok(())
     }
 }

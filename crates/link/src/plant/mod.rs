@@ -212,6 +212,8 @@ impl PlantSocket {
         info.rate_hz = self.options.rate_hz;
         let mut frame = Frame::for_camera(&info.camera);
         let (mut standing, mut alone_ticks) = (true, 0u32);
+        // Of the last command: braking by itself, the plant leaves the wheels as they are.
+        let mut steer = 0.0;
         let sessions_before = self.sessions;
         let (mut session, mut hold) = (self.sessions, false);
         let end = loop {
@@ -263,8 +265,9 @@ impl PlantSocket {
             let command = command.unwrap_or_else(|| {
                 self.stats.braked += 1;
                 self.tell_watch(Seen::Braked);
-                Command::full_brake(frame.id)
+                Command::full_brake(frame.id, steer)
             });
+            steer = command.steer;
             if world.actuate(&command).is_err() {
                 break ServeEnd::WorldGone;
             }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use caril_core::{
-    CameraSpec, Command, Fault, FaultSet, Frame, FrameId, Observation, Observed, PlantInfo, World,
+    CameraSpec, Command, Fault, FaultSet, Frame, FrameId, Observation, Observed, Pacing, PlantInfo,
+    World,
 };
 
 use handshake::{describe, shake_hands};
@@ -71,6 +72,8 @@ pub struct RemoteWorld {
     down: bool,
     gone: bool,
     last_id: Option<FrameId>,
+    /// Frames that the last look at the queue took out and passed over for a newer one.
+    passed_over: u64,
     epoch: Instant,
     stop: Option<Arc<AtomicBool>>,
     // Swapped: one holds the newest frame while the other receives.
@@ -137,6 +140,7 @@ impl RemoteWorld {
             down: false,
             gone: false,
             last_id: None,
+            passed_over: 0,
             epoch: options.epoch.unwrap_or_else(Instant::now),
             stop: options.stop,
             newest: Packet::default(),
@@ -190,6 +194,7 @@ impl RemoteWorld {
     /// Empties the queue; the newest frame stays in `self.newest`.
     fn drain(&mut self, frame: &mut Frame, faults: &mut FaultSet) -> Option<Observed> {
         let mut newest = None;
+        self.passed_over = 0;
         for _ in 0..DRAIN_MAX {
             let incoming = &mut self.incoming.message;
             if self.socket.recv(incoming, zmq::DONTWAIT).is_err() {
@@ -211,6 +216,7 @@ impl RemoteWorld {
                         faults.insert(Fault::FrameOutOfOrder);
                     }
                     Message::Frame(view) => {
+                        self.passed_over += u64::from(newest.is_some());
                         newest = Some(view.id);
                         std::mem::swap(&mut self.newest, &mut self.incoming);
                     }
@@ -238,7 +244,8 @@ impl RemoteWorld {
         newest.map(|_| Observed::Fresh)
     }
 
-    /// Copies the newest frame out; how many ids were skipped before it.
+    /// Copies the newest frame out; how many before it are no gap: those passed over here, and in
+    /// free pacing those that the plant passed over because we were not ready.
     fn take_newest(&mut self, frame: &mut Frame) -> Result<u32, Fault> {
         let Ok((_, Message::Frame(view))) = codec::decode(self.newest.bytes()) else {
             return Err(Fault::MessageMalformed);
@@ -259,7 +266,11 @@ impl RemoteWorld {
         self.last_id = Some(view.id);
         self.stats.frames += 1;
         self.stats.dropped += skipped;
-        Ok(u32::try_from(skipped).unwrap_or(u32::MAX))
+        let no_gap = match self.info.pacing {
+            Pacing::Lockstep => self.passed_over,
+            Pacing::Free => skipped,
+        };
+        Ok(u32::try_from(no_gap).unwrap_or(u32::MAX))
     }
 }
 

@@ -34,7 +34,10 @@ fn a_panic_in_the_policy_is_a_bug_and_full_brake() {
     let Err(DriveError::Bug { message }) = end else { panic!("{end:?}") };
     assert!(message.contains("cannot count to 12"), "{message}");
     assert_eq!(world.got.len(), 12);
-    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(12))));
+    // The wheels stay as they were: straightened in a bend, a car leaves it.
+    let steer = world.got[10].steer;
+    assert!(steer > 0.0);
+    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(12), steer)));
     assert_eq!(recorder.finish().steps, 11);
     let recording = Recording::open(&path).unwrap();
     assert!(recording.complete());
@@ -50,7 +53,7 @@ fn a_panic_in_the_callers_own_code_brakes_as_well() {
     let end =
         drive(&mut world, always(0.0), &Config::default(), None, &stop, options, &mut on_step);
     assert_eq!(end.err(), Some(DriveError::Bug { message: "owned".into() }));
-    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(4))));
+    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(4), 0.0)));
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn two_requests_end_at_once_with_full_brake() {
     });
     let end = run_on(&mut world, always(0.0), &stop, None).unwrap();
     assert_eq!((end.summary.end, end.summary.frames), (Some(EndReason::Stopped), 20));
-    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(20))));
+    assert_eq!(world.got.last(), Some(&Command::full_brake(FrameId(20), 0.0)));
 }
 
 #[test]
@@ -190,6 +193,27 @@ fn a_plant_that_falls_silent_is_gone_after_its_time() {
     assert!(last.brake > 0.8);
 }
 
+#[test]
+fn a_slow_step_of_ours_is_no_silence_of_the_plants() {
+    let mut config = Config::default();
+    (config.gate.late_ms, config.gate.missing_ms, config.gate.gone_ms) = (80, 90, 100);
+    // Twice as long as the plant may be silent; then it needs a moment for its next frame.
+    let policy = Told::new(|f| {
+        if f.id.0 == 1 {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        sure(0.0)
+    });
+    let mut world = Line::new(5.0, |id, frame: &mut Frame| {
+        if id == 2 { Observation::plain(Observed::Nothing) } else { well(id, frame) }
+    });
+    let stop = StopFlag::new();
+    let options = DriveOptions { frame_limit: Some(5) };
+    let end = drive(&mut world, policy, &config, None, &stop, options, &mut |_, _| {}).unwrap();
+    assert!(!end.plant_gone);
+    assert_eq!((end.summary.end, end.summary.frames), (Some(EndReason::FrameLimit), 5));
+}
+
 /// A plant that takes no command.
 struct Deaf(PlantInfo, u64);
 
@@ -213,10 +237,11 @@ fn what_world_and_link_report_is_in_the_record() {
     let stop = StopFlag::new();
     let options = DriveOptions { frame_limit: Some(2) };
     let mut world = Deaf(PlantInfo { camera: CameraSpec::PAPER, ..info() }, 0);
-    let mut on_step = |r: &StepRecord, _: &DriveStats| seen.push(r.faults);
+    let mut on_step = |r: &StepRecord, _: &DriveStats| seen.push((r.faults, r.mode));
     drive(&mut world, always(0.0), &Config::default(), None, &stop, options, &mut on_step).unwrap();
     let both: FaultSet = [Fault::MessageMalformed, Fault::PlantGone].into_iter().collect();
-    assert_eq!(seen, [both, both]);
+    // That a command was not taken is known after its step; the next one acts on it.
+    assert_eq!(seen, [(both, Mode::Degraded), (both, Mode::SafeStop)]);
 }
 
 /// A disk that takes the file's beginning and then stands still until the gate is opened.

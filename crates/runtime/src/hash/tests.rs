@@ -8,7 +8,7 @@ use crate::testing::{Ticking, always, frame};
 
 fn step() -> StepRecord {
     let mut pipeline = Pipeline::new(always(0.3), &caril_core::Config::default()).unwrap();
-    pipeline.step(&Ticking::new(0, 1), &frame(5), 0, FaultSet::EMPTY)
+    pipeline.step(&Ticking::new(0, 1), &mut frame(5), 0, FaultSet::EMPTY)
 }
 
 fn hash(steps: &[StepRecord]) -> String {

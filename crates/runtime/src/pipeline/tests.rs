@@ -15,9 +15,9 @@ fn the_record_is_the_frame_the_prediction_and_the_command() {
     let mut pipeline = Pipeline::new(always(0.4), &Config::default()).unwrap();
     let clock = Ticking::new(0, 10);
     // No time has passed at the first frame, so the wheel stays where it is.
-    assert_eq!(pipeline.step(&clock, &frame(6), 0, NONE).command.steer, 0.0);
-    let seen = frame(7);
-    let r = pipeline.step(&clock, &seen, 2, NONE);
+    assert_eq!(pipeline.step(&clock, &mut frame(6), 0, NONE).command.steer, 0.0);
+    let mut seen = frame(7);
+    let r = pipeline.step(&clock, &mut seen, 2, NONE);
     assert_eq!((r.frame_id, r.command.frame_id, r.sim_time_ns), (seen.id, seen.id, 7 * PERIOD_NS));
     assert_eq!((r.ego, r.nav, r.truth, r.dropped), (seen.ego, seen.nav, seen.truth, 2));
     assert!(r.predicted && r.faults.is_empty());
@@ -28,6 +28,28 @@ fn the_record_is_the_frame_the_prediction_and_the_command() {
     assert_eq!((r.mode, r.command.mode), (Mode::Nominal, Mode::Nominal));
     // Each of the four readings of the clock is ten later.
     assert_eq!(r.times.ns, [0, 10, 10, 10, 0, 0]);
+}
+
+#[test]
+fn where_the_frame_tells_no_speed_the_policy_sees_the_last_one_and_steers() {
+    let shown = std::cell::RefCell::new(Vec::new());
+    let policy = Told::new(|f: &Frame| {
+        shown.borrow_mut().push(f.ego.speed_mps);
+        sure(0.1)
+    });
+    let mut pipeline = Pipeline::new(policy, &Config::default()).unwrap();
+    let clock = Ticking::new(0, 1);
+    let told = [5.0, f32::NAN, f32::INFINITY, 200.0, 3e38, -4.0];
+    for (i, speed_mps) in told.into_iter().enumerate() {
+        let mut seen = frame(i as u64 + 1);
+        seen.ego.speed_mps = speed_mps;
+        let r = pipeline.step(&clock, &mut seen, 0, NONE);
+        let bits = [speed_mps, seen.ego.speed_mps, r.ego.speed_mps].map(f32::to_bits);
+        assert!(bits.iter().all(|b| *b == bits[0]), "frame and record say what was told");
+        assert_eq!(faults(&r).contains(&Fault::EgoInvalid), (1..5).contains(&i), "{speed_mps}");
+        assert!(r.predicted && r.correction.regime != Regime::NoPrediction, "{speed_mps}");
+    }
+    assert_eq!(*shown.borrow(), [5.0, 5.0, 5.0, 5.0, 5.0, -4.0]);
 }
 
 type First = fn(&Frame) -> Result<Prediction, Fault>;
@@ -66,7 +88,7 @@ fn a_dark_picture_is_looked_at_again_and_that_counts() {
         let mut pipeline = Pipeline::new(policy, &Config::default()).unwrap();
         let mut seen = frame(3);
         seen.image.data.fill(grey);
-        let record = pipeline.step(&Ticking::new(0, 1), &seen, 0, NONE);
+        let record = pipeline.step(&Ticking::new(0, 1), &mut seen, 0, NONE);
         (record, pipeline.policy().looks)
     };
     let doubt = |_: &Frame| Ok(unsure());
@@ -105,7 +127,7 @@ fn the_configurations_thresholds_count_before_the_cards() {
         (config.correction.mass_enter, config.correction.mass_floor) = (mass_enter, Some(0.1));
         let mut pipeline = Pipeline::new(policy, &config)?;
         Ok::<_, ConfigError>(
-            pipeline.step(&Ticking::new(0, 1), &frame(3), 0, NONE).correction.regime,
+            pipeline.step(&Ticking::new(0, 1), &mut frame(3), 0, NONE).correction.regime,
         )
     };
     assert_eq!(regime(None), Ok(Regime::Slowed));
@@ -120,8 +142,8 @@ fn a_policy_that_fails_is_a_fault_and_its_numbers_are_zero() {
         let policy = Told::new(move |f| if f.id.0 == 3 { Err(fault) } else { sure(0.2) });
         let mut pipeline = Pipeline::new(policy, &Config::default()).unwrap();
         let clock = Ticking::new(0, 1);
-        let before = pipeline.step(&clock, &frame(2), 0, NONE);
-        let r = pipeline.step(&clock, &frame(3), 0, NONE);
+        let before = pipeline.step(&clock, &mut frame(2), 0, NONE);
+        let r = pipeline.step(&clock, &mut frame(3), 0, NONE);
         assert_eq!(faults(&r), [fault]);
         assert!(!r.predicted);
         assert_eq!((r.regression, r.probs, r.confidence), (0.0, [0.0; BIN_COUNT], 0.0));
@@ -135,14 +157,14 @@ fn a_policy_that_fails_is_a_fault_and_its_numbers_are_zero() {
 fn an_overrun_counts_in_free_pacing_and_in_lockstep_the_clock_changes_nothing() {
     let slow = || Ticking::new(3 * PERIOD_NS, 30_000_000);
     let mut pipeline = Pipeline::new(always(0.1), &free()).unwrap();
-    let r = pipeline.step(&slow(), &frame(3), 0, NONE);
+    let r = pipeline.step(&slow(), &mut frame(3), 0, NONE);
     assert_eq!((faults(&r), r.mode), (vec![Fault::DeadlineOverrun], Mode::Degraded));
     assert_eq!(r.times.ns[Stage::Infer as usize], 30_000_000);
 
     let mut same = Vec::new();
     for clock in [slow(), Ticking::new(0, 1)] {
         let mut pipeline = Pipeline::new(always(0.1), &Config::default()).unwrap();
-        let mut r = pipeline.step(&clock, &frame(3), 0, NONE);
+        let mut r = pipeline.step(&clock, &mut frame(3), 0, NONE);
         assert!(r.faults.is_empty(), "{:?}", faults(&r));
         r.times = StageTimes::default();
         same.push(r);
@@ -154,7 +176,7 @@ fn an_overrun_counts_in_free_pacing_and_in_lockstep_the_clock_changes_nothing() 
 fn an_old_frame_is_stale_in_free_pacing() {
     let mut pipeline = Pipeline::new(always(0.1), &free()).unwrap();
     let clock = Ticking::new(3 * PERIOD_NS + 210_000_000, 1);
-    let r = pipeline.step(&clock, &frame(3), 0, NONE);
+    let r = pipeline.step(&clock, &mut frame(3), 0, NONE);
     assert!(r.faults.contains(Fault::FrameStale), "{:?}", faults(&r));
 }
 
@@ -163,11 +185,11 @@ fn frames_that_the_loop_dropped_are_counted_and_are_no_gap() {
     for (dropped, gap) in [(3, false), (2, true), (0, true)] {
         let mut pipeline = Pipeline::new(always(0.1), &Config::default()).unwrap();
         let clock = Ticking::new(0, 1);
-        assert_eq!(pipeline.step(&clock, &frame(5), 0, NONE).dropped, 0);
+        assert_eq!(pipeline.step(&clock, &mut frame(5), 0, NONE).dropped, 0);
         let mut later = frame(9);
         // In time, so that only the ids tell.
         later.sim_time_ns = 6 * PERIOD_NS;
-        let r = pipeline.step(&clock, &later, dropped, NONE);
+        let r = pipeline.step(&clock, &mut later, dropped, NONE);
         assert_eq!(r.dropped, dropped);
         assert_eq!(r.faults.contains(Fault::FrameGap), gap, "{dropped} dropped");
         assert_eq!(r.mode, if gap { Mode::Degraded } else { Mode::Nominal });
@@ -178,7 +200,7 @@ fn frames_that_the_loop_dropped_are_counted_and_are_no_gap() {
 fn faults_that_others_found_reach_the_gate() {
     let mut pipeline = Pipeline::new(always(0.1), &Config::default()).unwrap();
     let clock = Ticking::new(0, 1);
-    let r = pipeline.step(&clock, &frame(1), 0, FaultSet::of(Fault::MessageMalformed));
+    let r = pipeline.step(&clock, &mut frame(1), 0, FaultSet::of(Fault::MessageMalformed));
     assert_eq!((faults(&r), r.mode), (vec![Fault::MessageMalformed], Mode::Degraded));
     let out = pipeline.no_frame(0, FaultSet::of(Fault::PlantGone));
     assert_eq!((out.mode, out.command.frame_id), (Mode::SafeStop, FrameId(1)));
@@ -188,7 +210,7 @@ fn faults_that_others_found_reach_the_gate() {
 #[test]
 fn silence_is_judged_on_the_clock_in_free_pacing() {
     let mut pipeline = Pipeline::new(always(0.1), &free()).unwrap();
-    let r = pipeline.step(&Ticking::new(3 * PERIOD_NS, 1), &frame(3), 0, NONE);
+    let r = pipeline.step(&Ticking::new(3 * PERIOD_NS, 1), &mut frame(3), 0, NONE);
     assert_eq!(r.mode, Mode::Nominal);
     let silent = |p: &mut Pipeline<_>, ms: u64| p.no_frame(3 * PERIOD_NS + ms * 1_000_000, NONE);
     assert_eq!(silent(&mut pipeline, 100).mode, Mode::Nominal);
@@ -211,7 +233,7 @@ fn a_slow_plant_in_lockstep_changes_nothing() {
         (0..40)
             .map(|i| {
                 // It has been driving for a minute when we meet it.
-                let mut r = pipeline.step(&clock, &frame(1200 + i), 0, NONE);
+                let mut r = pipeline.step(&clock, &mut frame(1200 + i), 0, NONE);
                 wait(&mut pipeline, i);
                 r.times = StageTimes::default();
                 r
@@ -228,8 +250,8 @@ fn a_slow_plant_in_lockstep_changes_nothing() {
 fn a_gap_in_the_plants_time_is_silence_in_lockstep_too() {
     let mut pipeline = Pipeline::new(always(0.1), &Config::default()).unwrap();
     let clock = Ticking::new(0, 1);
-    pipeline.step(&clock, &frame(1), 0, NONE);
-    let r = pipeline.step(&clock, &frame(20), 18, NONE);
+    pipeline.step(&clock, &mut frame(1), 0, NONE);
+    let r = pipeline.step(&clock, &mut frame(20), 18, NONE);
     assert_eq!(faults(&r), [Fault::FrameLate, Fault::FrameMissing]);
     assert_eq!(r.mode, Mode::SafeStop);
 }

@@ -11,7 +11,7 @@ const MS: u64 = 1_000_000;
 /// Step `i` of a drive at 5 m/s in which all is well.
 fn step(i: u64) -> StepRecord {
     let mut pipeline = Pipeline::new(always(0.0), &caril_core::Config::default()).unwrap();
-    pipeline.step(&Ticking::new(0, 0), &frame(i), 0, FaultSet::EMPTY)
+    pipeline.step(&Ticking::new(0, 0), &mut frame(i), 0, FaultSet::EMPTY)
 }
 
 fn near(got: f64, expected: f64, relative: f64) {

@@ -106,13 +106,13 @@ impl Progress {
                 n => format!(", {n} crashed"),
             };
             let (done, total) = (self.done, self.total);
-            eprintln!("{done}/{total} episodes{crashed}, about {} to go", human(left));
+            say!("{done}/{total} episodes{crashed}, about {} to go", human(left));
         }
     }
 
     /// Over.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
-        eprintln!("{} episodes in {}", self.done, human(self.start.elapsed().as_secs_f64()));
+        say!("{} episodes in {}", self.done, human(self.start.elapsed().as_secs_f64()));
     }
 }

@@ -8,7 +8,8 @@ use caril_eval::suite::{EpisodeResult, GroupTable, METRICS, Row, Status};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::store::{RunFacts, write_whole};
+use super::store::RunFacts;
+use crate::output::write_whole;
 
 /// What `--json` prints and `results.json` holds.
 #[derive(Serialize)]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use caril_core::Config;
 use caril_eval::stats::Bootstrap;
-use caril_eval::suite::{Arm, Driver, Episode, EpisodeResult, Shard, compare, plan};
+use caril_eval::suite::{Arm, Driver, Episode, EpisodeResult, Shard, Suite, compare, plan};
 use clap::{Args, Subcommand};
 
 use crate::args::BackendArg;
@@ -146,7 +146,7 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
                 episode.seed
             ))?;
         }
-        eprintln!("{}", estimate::sentence(&wanted, &facts.roles, jobs)?);
+        say!("{}", estimate::sentence(&wanted, &facts.roles, jobs)?);
         return Ok(Exit::Ok);
     }
     let dir = args.out.clone().unwrap_or_else(|| {
@@ -160,11 +160,11 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
         "giving up the episodes at work, keeping those that are done",
     )?;
     if open.len() < wanted.len() {
-        eprintln!("{} of {} episodes are driven already", wanted.len() - open.len(), wanted.len());
+        say!("{} of {} episodes are driven already", wanted.len() - open.len(), wanted.len());
     }
     if !open.is_empty() {
         same_drives(&store.results(&wanted), &facts, &dir)?;
-        eprintln!("{}", estimate::sentence(&open, &facts.roles, jobs)?);
+        say!("{}", estimate::sentence(&open, &facts.roles, jobs)?);
         let mut progress = estimate::Progress::start(open.len());
         pool::drive_all(pairs(open), &facts.roles, jobs, &stop, &mut |result| {
             progress.add(&result);
@@ -208,7 +208,12 @@ fn facts(args: &DriveArgs) -> anyhow::Result<RunFacts> {
     for name in &args.suite {
         let names = if name == "all" { scenario::names("suites") } else { vec![name.clone()] };
         for name in names {
-            suites.push(scenario::load_suite(&name)?);
+            let suite = scenario::load_suite(&name)?;
+            if suites.iter().any(|s: &Suite| s.name == suite.name) {
+                return Err(usage(format!("--suite: two are called {}", suite.name)));
+            }
+            known_to_the_world(&suite)?;
+            suites.push(suite);
         }
     }
     let mut arms = args.arms.clone();
@@ -230,6 +235,26 @@ fn facts(args: &DriveArgs) -> anyhow::Result<RunFacts> {
         roles: cast::roles(&arms, &args.policy, args.backend, &config)?,
         suites,
     })
+}
+
+/// Names in a suite's cells that the embedded world does not have would be crashes of their drives.
+fn known_to_the_world(suite: &Suite) -> anyhow::Result<()> {
+    for cells in &suite.cells {
+        let here =
+            |e: anyhow::Error| usage(format!("suite {}, cells {}: {e:#}", suite.name, cells.name));
+        for map in &cells.maps {
+            scenario::load_map(map).map_err(here)?;
+        }
+        for weather in &cells.weather {
+            scenario::weather(weather).map_err(here)?;
+        }
+        let faults =
+            cells.faults.iter().flat_map(|f| f.split('+')).map(str::trim).filter(|f| *f != "none");
+        for fault in faults {
+            scenario::fault(fault).map_err(here)?;
+        }
+    }
+    Ok(())
 }
 
 fn arms_of(facts: &RunFacts) -> Vec<Arm> {
@@ -303,14 +328,12 @@ fn conclude(
     }
     let crashed = results.iter().filter(|r| r.measures().is_none()).count();
     if crashed > 0 {
-        eprintln!(
-            "{crashed} episodes crashed (see episodes.csv); --retry-crashed drives them again"
-        );
+        say!("{crashed} episodes crashed (see episodes.csv); --retry-crashed drives them again");
     }
     if results.len() < wanted {
-        eprintln!("{} of {wanted} episodes are driven; the same command goes on", results.len());
+        say!("{} of {wanted} episodes are driven; the same command goes on", results.len());
     }
-    eprintln!("results: {}", dir.display());
+    say!("results: {}", dir.display());
     let whole = crashed == 0 && !stopped && results.len() >= wanted;
     Ok(if whole { Exit::Ok } else { Exit::Degraded })
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cast::Role;
 use crate::exit::usage;
+use crate::output::write_whole;
 
 /// What a run drives. Results of another run must not get in among its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,15 +175,4 @@ fn read_lines(path: &Path) -> anyhow::Result<(BTreeMap<String, EpisodeResult>, u
         results.insert(result.episode.id(), result);
     }
     Ok((results, whole_bytes))
-}
-
-/// Writes a file so that there is never half of it.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, text)
-        .and_then(|()| std::fs::rename(&part, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }

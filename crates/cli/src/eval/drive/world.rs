@@ -41,7 +41,7 @@ impl SuiteWorld {
             seed: episode.seed ^ DELAY_SALT,
             under_way: VecDeque::with_capacity(32),
             // Until the first command arrives the car is held.
-            held: Command::full_brake(FrameId(0)),
+            held: Command::full_brake(FrameId(0), 0.0),
             give_up,
             given_up: false,
             wanted,

@@ -148,7 +148,7 @@ pub fn run(args: &FramesArgs) -> anyhow::Result<Exit> {
         let bar = output::progress(0, "reference {human_pos} frames {elapsed}");
         let frames = panel.refer_to(&args.reference, &mut |n| bar.set_position(n as u64))?;
         bar.finish_and_clear();
-        eprintln!("reference: {frames} frames");
+        say!("reference: {frames} frames");
     }
     let names = unique(panel.cards().map(|c| c.name.clone()).collect());
     let policies: Vec<Policy> = names
@@ -189,7 +189,7 @@ pub fn run(args: &FramesArgs) -> anyhow::Result<Exit> {
         let report = dir.join("report.html");
         let pictures = worst::find(&found);
         write(&report, &page::page(&found, &json, &pictures))?;
-        eprintln!("report: {}", report.display());
+        say!("report: {}", report.display());
     }
     if args.json {
         output::print_json(&json)?;
@@ -256,9 +256,9 @@ fn watch(
         .map(|(p, said)| rows(&p.card, &frames, said, seed))
         .collect::<anyhow::Result<Vec<_>>>()
         .with_context(|| path.display().to_string())?;
-    eprintln!("{}: {} frames, {drives} drives", path.display(), frames.len());
+    say!("{}: {} frames, {drives} drives", path.display(), frames.len());
     if left_out.total() > 0 {
-        eprintln!(
+        say!(
             "warning: left out: {} without picture, {} without the expert's steer, {} with a speed or steer that is no number, {} with a broken picture: {}",
             left_out.no_picture,
             left_out.no_expert,
@@ -268,10 +268,10 @@ fn watch(
         );
     }
     if !complete {
-        eprintln!("warning: the recording was cut off: {}", path.display());
+        say!("warning: the recording was cut off: {}", path.display());
     }
     for policy in policies.iter().filter(|p| p.card.training.data_sha256.contains(&sha256)) {
-        eprintln!("warning: pack {} was trained on {}", policy.name, path.display());
+        say!("warning: pack {} was trained on {}", policy.name, path.display());
     }
     Ok(Source { path: path.into(), role, sha256, complete, drives, left_out, rows })
 }
@@ -415,15 +415,15 @@ fn say(found: &Found) {
     };
     let width = found.sets.iter().map(|s| s.name.chars().count()).max().unwrap_or(0).max(4);
     for (i, policy) in found.policies.iter().enumerate() {
-        eprintln!("{} ({})", policy.name, policy.dir.display());
-        eprintln!(
+        say!("{} ({})", policy.name, policy.dir.display());
+        say!(
             "  {:width$}  frames  class  ±1 class    MAE  MAE turn  wrong    ECE (before)  AUROC: plain  ±1 mass  best",
             "data"
         );
         for m in found.measured.iter().filter(|m| m.policy == i) {
             let f = &m.figures;
             let turn = f.steer.get("turn").map_or("–".into(), |e| format!("{:.4}", e.mae));
-            eprintln!(
+            say!(
                 "  {:width$} {:7} {:5.1}% {:8.1}% {:.4} {turn:>9} {:5.1}% {:.4} ({:.4})  {:>12} {:>8}  {}",
                 found.set(m.set),
                 f.frames,
@@ -443,7 +443,7 @@ fn say(found: &Found) {
             let best = (0..SIGNALS)
                 .filter(|i| auroc(*i).is_finite())
                 .max_by(|a, b| auroc(*a).total_cmp(&auroc(*b)));
-            eprintln!(
+            say!(
                 "  clean against {}: AUROC by plain {:.3}, ±1 mass {:.3}, best {:.3} ({})",
                 found.set(s.set),
                 auroc(PLAIN),

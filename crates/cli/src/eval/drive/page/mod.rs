@@ -9,7 +9,8 @@ use std::path::Path;
 use caril_eval::suite::{EpisodeResult, GroupTable};
 
 use super::episode::Stage;
-use super::store::{RunFacts, write_whole};
+use super::store::RunFacts;
+use crate::output::write_whole;
 use crate::report::html::escape;
 use crate::report::style;
 
