@@ -103,6 +103,8 @@ impl CpuPolicy {
     ) -> Result<Self, InferError> {
         let (mut card, architecture, weights) = caril_pack::load(dir)?;
         change(&mut card);
+        // A recording's card, for one, may hold anything.
+        card.validate().map_err(|source| PackError::Card { source, path: dir.to_path_buf() })?;
         let path = || dir.join(WEIGHTS_FILE);
         let tensors =
             bpk::read(&weights).map_err(|message| PackError::Weights { message, path: path() })?;

@@ -58,11 +58,18 @@ impl RecordingHeader {
         let json = serde_json::to_vec(self).map_err(|e| RecordError::Header(e.to_string()))?;
         Self::from_json(&json)
             .map(|_| json)
-            .map_err(|e| RecordError::Header(format!("holds a number that is not finite: {e}")))
+            .map_err(|e| RecordError::Header(format!("cannot be read back: {e}")))
     }
 
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        let header: Self = serde_json::from_slice(json)?;
+        // Memory for its pictures is asked for by these.
+        if !header.camera.is_valid() || !header.plant.camera.is_valid() {
+            let what =
+                "a camera that cannot be: expected a size up to 4096 and a field of view 1–170°";
+            return Err(serde::de::Error::custom(what));
+        }
+        Ok(header)
     }
 
     /// The short facts for MCAP's metadata record, readable without decoding `/meta`.

@@ -97,7 +97,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::Io`] or [`RecordError::Mcap`] if the file cannot be created or written,
-    /// [`RecordError::Header`] if the header holds a number that is not finite.
+    /// [`RecordError::Header`] if the header could not be read back (a number that is not finite, a camera that cannot be).
     pub fn start(
         path: &Path,
         header: &RecordingHeader,

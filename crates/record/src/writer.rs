@@ -21,7 +21,7 @@ impl RecordingWriter {
     ///
     /// # Errors
     /// [`RecordError::Io`] or [`RecordError::Mcap`] if the file cannot be created or written,
-    /// [`RecordError::Header`] if the header holds a number that is not finite.
+    /// [`RecordError::Header`] if the header could not be read back (a number that is not finite, a camera that cannot be).
     pub fn create(path: &Path, header: &RecordingHeader) -> Result<Self, RecordError> {
         let log = Log::start(Disk::create(path)?, header, &RecordConfig::default())
             .map_err(|e| e.at(path))?;

@@ -8,8 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use caril_core::{PixelOrder, RecordConfig};
-use caril_record::{Recorder, Recording};
+use caril_core::{CameraSpec, PixelOrder, RecordConfig};
+use caril_record::{Recorder, Recording, RecordingHeader};
 use common::{header, image, random_step};
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -50,6 +50,23 @@ fn recording(path: &Path) -> Vec<u8> {
     }
     assert_eq!(recorder.finish().write_error, None);
     std::fs::read(path).unwrap()
+}
+
+#[test]
+fn a_camera_that_cannot_be_is_refused_before_memory_is_asked_for_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let paper = CameraSpec::PAPER;
+    for camera in [
+        CameraSpec { width: u32::MAX, ..paper },
+        CameraSpec { height: 0, ..paper },
+        CameraSpec { fov_deg: 0.0, ..paper },
+    ] {
+        let bad = RecordingHeader { camera, ..header() };
+        let path = folder.path().join("bad.mcap");
+        // What is written is read first, by what reads.
+        let refused = Recorder::start(&path, &bad, &RecordConfig::default()).err();
+        assert!(refused.is_some_and(|e| e.to_string().contains("a camera that cannot be")));
+    }
 }
 
 /// Offset of the first record with this opcode, outside of chunks.

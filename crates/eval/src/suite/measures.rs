@@ -84,7 +84,8 @@ impl Measures {
     /// * `steps` – all records
     /// * `last` – the world's marks after the last command
     /// * `expert` – the expert's path on the same route
-    /// * `period_s` – of the frames
+    /// * `period_s` – of the world: a frame that was lost left no record, but the car drove on under
+    ///   the last command, so a record counts for as many periods as pass until the next
     /// * `traffic` – whether there are other cars: then a contact counts as one with a vehicle, else
     ///   as one with something static; the world does not say which
     pub fn of(
@@ -95,9 +96,14 @@ impl Measures {
         period_s: f64,
         traffic: bool,
     ) -> Self {
-        let sim_seconds = steps.len() as f64 * period_s;
+        let lasts = periods(steps, period_s);
+        let sim_seconds = lasts.iter().sum::<usize>() as f64 * period_s;
         let route_m = f64::from(last.route_length_m);
-        let driven_m: f64 = steps.iter().map(|s| f64::from(s.ego.speed_mps.abs()) * period_s).sum();
+        let driven_m: f64 = steps
+            .iter()
+            .zip(&lasts)
+            .map(|(s, n)| f64::from(s.ego.speed_mps.abs()) * *n as f64 * period_s)
+            .sum();
         let off_road_m = f64::from(last.off_road_m);
         let completion_pct = f64::from(last.route_completion).clamp(0.0, 100.0);
         let result = route_result(completion_pct, off_road_m, driven_m, last.collisions, traffic);
@@ -108,16 +114,19 @@ impl Measures {
         let near = similarity(expert, &path, SPACING_M).ok();
         let deviations: Vec<f64> =
             steps.iter().filter_map(|s| Some(f64::from(s.truth?.lane_deviation_m.abs()))).collect();
+        // A value for every period. What moves does so evenly while nobody looks.
         let motion: Vec<Motion> = steps
             .iter()
-            .map(|s| {
-                let [v, a, w] = [s.ego.speed_mps, s.ego.accel_mps2, s.ego.yaw_rate_radps];
-                Motion::without_slip(v.into(), a.into(), w.into())
+            .enumerate()
+            .flat_map(|(i, s)| {
+                let (n, next) = (lasts.get(i).copied().unwrap_or(1), steps.get(i + 1).unwrap_or(s));
+                (0..n).map(move |k| motion(s, next, k as f64 / n as f64))
             })
             .collect();
-        let steers: Vec<f64> = steps.iter().map(|s| s.command.steer.into()).collect();
+        let held = || steps.iter().zip(&lasts).flat_map(|(s, n)| std::iter::repeat_n(s, *n));
+        let steers: Vec<f64> = held().map(|s| s.command.steer.into()).collect();
         let steering = steering_stability(&steers, period_s, REVERSAL_GAP).ok();
-        let regimes: Vec<Regime> = steps.iter().map(|s| s.correction.regime).collect();
+        let regimes: Vec<Regime> = held().map(|s| s.correction.regime).collect();
         let ticks: Vec<ActionTick> = steps
             .iter()
             .filter(|s| s.predicted && s.correction.regime != Regime::NoPrediction)
@@ -161,7 +170,7 @@ impl Measures {
             comfort: comfort(&motion, period_s).ok().map(|c| c.share),
             whiteness_per_s: steering.map(|s| s.whiteness_per_s),
             reversals_per_min: steering.map(|s| s.reversals_per_min),
-            speed_mps: driven_m / (count * period_s),
+            speed_mps: driven_m / sim_seconds.max(period_s),
             safe_stop_share: stopped as f64 / count,
             switches_per_min: switches_per_minute(&regimes, period_s).ok(),
             ticks: ticks.len() as u64,
@@ -190,6 +199,31 @@ fn route_result(
     infractions.add(if traffic { Infraction::Vehicle } else { Infraction::Static }, collisions);
     let off_road_share = if driven_m > 0.0 { (off_road_m / driven_m).min(1.0) } else { 0.0 };
     RouteResult { completion_pct, off_road_share, driven_km: driven_m / 1e3, infractions }
+}
+
+/// How many periods pass until the next record; 1 after the last one, and after one that came late
+/// or twice.
+fn periods(steps: &[StepRecord], period_s: f64) -> Vec<usize> {
+    let between = |pair: &[StepRecord]| match pair {
+        [a, b] => {
+            let seconds = b.sim_time_ns.saturating_sub(a.sim_time_ns) as f64 * 1e-9;
+            // A gap of more than a minute is none of a lost frame.
+            ((seconds / period_s).round() as usize).clamp(1, (60.0 / period_s) as usize)
+        }
+        _ => 1,
+    };
+    let last = (!steps.is_empty()).then_some(1);
+    steps.windows(2).map(between).chain(last).collect()
+}
+
+/// How the car moves a share of the way from one record to the next.
+fn motion(from: &StepRecord, to: &StepRecord, share: f64) -> Motion {
+    let at = |get: fn(&StepRecord) -> f32| {
+        let (a, b) = (f64::from(get(from)), f64::from(get(to)));
+        if share > 0.0 { a + share * (b - a) } else { a }
+    };
+    let speed_mps = at(|s| s.ego.speed_mps);
+    Motion::without_slip(speed_mps, at(|s| s.ego.accel_mps2), at(|s| s.ego.yaw_rate_radps))
 }
 
 /// Which way is better.
@@ -257,3 +291,49 @@ pub const METRICS: &[Metric] = metrics! {
     "safe_stop", "Frames in safe stop", "", Neither, 3, false, |m| Some(m.safe_stop_share);
     "switches", "Regime switches", "1/min", Neither, 1, false, |m| m.switches_per_min;
 };
+
+#[cfg(test)]
+mod tests {
+    use caril_core::FrameId;
+
+    use super::*;
+
+    /// A car that speeds up evenly from 5 m/s on a straight line, steering to and fro.
+    fn step(id: u64) -> StepRecord {
+        let mut s = StepRecord {
+            frame_id: FrameId(id),
+            sim_time_ns: id * 50_000_000,
+            ..StepRecord::default()
+        };
+        s.ego.speed_mps = 5.0 + 0.05 * id as f32;
+        s.ego.accel_mps2 = 1.0;
+        s.ego.pose.x_m = 0.25 * id as f64 + 0.00125 * (id * id) as f64;
+        s.command.steer = if id % 40 < 20 { 0.1 } else { -0.1 };
+        s
+    }
+
+    #[test]
+    fn frames_that_were_lost_are_part_of_time_and_distance() {
+        let truth = Truth { route_length_m: 200.0, off_road_m: 5.0, ..Truth::default() };
+        let of = |ids: &[u64]| {
+            let steps: Vec<StepRecord> = ids.iter().map(|id| step(*id)).collect();
+            Measures::of(&steps, &truth, Some(EndReason::GoalReached), &[], 0.05, false)
+        };
+        let whole: Vec<u64> = (0..400).collect();
+        let all = of(&whole);
+        assert_eq!((all.frames, all.sim_seconds), (400, 400.0 * 0.05));
+        // Half of them, and three times ten in a row.
+        let lost = |id: &u64| id % 2 == 1 && *id != 399 || matches!(id % 100, 50..60);
+        let some: Vec<u64> = whole.iter().copied().filter(|id| !lost(id)).collect();
+        let gaps = of(&some);
+        assert!(gaps.frames < 200);
+        assert_eq!(gaps.sim_seconds, all.sim_seconds);
+        assert!((gaps.driven_m / all.driven_m - 1.0).abs() < 0.02, "{gaps:?}");
+        assert!((gaps.speed_mps / all.speed_mps - 1.0).abs() < 0.02);
+        assert!((gaps.score_v2_1 - all.score_v2_1).abs() < 0.1);
+        assert_eq!((gaps.comfort, gaps.reversals_per_min), (all.comfort, all.reversals_per_min));
+        // One that came twice, its time standing still, counts for a period each time.
+        let twice = of(&[0, 0, 0, 1, 2]);
+        assert_eq!(twice.sim_seconds, 5.0 * 0.05);
+    }
+}

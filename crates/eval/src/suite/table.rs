@@ -219,7 +219,12 @@ fn effect(
     bootstrap: &Bootstrap,
 ) -> Option<Effect> {
     let difference = paired_difference(from, to, Some(routes), bootstrap).ok()?;
-    let differences: Vec<f64> = from.iter().zip(to).map(|(b, a)| a - b).collect();
+    // Drives on one route resemble each other: a route is one observation here as in the interval.
+    let mut of_route: BTreeMap<u64, f64> = BTreeMap::new();
+    for ((b, a), route) in from.iter().zip(to).zip(routes) {
+        *of_route.entry(*route).or_default() += a - b;
+    }
+    let differences: Vec<f64> = of_route.into_values().collect();
     let established = difference.excludes_zero() && difference.clusters >= ROUTES_MIN;
     let verdict = match (established, better) {
         (false, _) => Verdict::Unclear,

@@ -21,10 +21,16 @@ pub fn as_driven(drive: &Drive, of: &Role, role: &Role, card: &PolicyCard) -> Op
         return None;
     }
     let mut decider = Decider::new(card, &role.config).ok()?;
+    let first_driver = Decider::new(card, &of.config).ok()?;
     let mut hash = StepHash::default();
     let mut steps = Vec::with_capacity(drive.steps.len());
     for then in &drive.steps {
-        if then.predicted && decider.asks_again(&then.image) && !then.second_look {
+        let looks_again = decider.asks_again(&then.image);
+        if then.predicted && looks_again && !then.second_look {
+            return None;
+        }
+        // Where the network failed, the record does not tell which of two looks did.
+        if !then.predicted && (looks_again || first_driver.asks_again(&then.image)) {
             return None;
         }
         let (first, second) = recorded_looks(then);

@@ -49,7 +49,6 @@ impl Store {
         if run.exists() {
             join(&read_facts(dir)?, facts, dir)?;
         }
-        write_whole(&run, &serde_json::to_string_pretty(facts)?)?;
         let path = dir.join("episodes.jsonl");
         let lines = OpenOptions::new()
             .create(true)
@@ -66,11 +65,22 @@ impl Store {
         Ok(Self { dir: dir.to_owned(), lines, results })
     }
 
+    /// Writes down what the run drives: when nothing speaks against driving it into this folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(&self, facts: &RunFacts) -> anyhow::Result<()> {
+        write_whole(&self.dir.join("run.json"), &serde_json::to_string_pretty(facts)?)
+    }
+
+    /// The result of this very episode, if there is one.
+    pub fn get(&self, episode: &Episode) -> Option<&EpisodeResult> {
+        self.results.get(&episode.id()).filter(|r| r.episode == *episode)
+    }
+
     /// Whether this very episode has been driven.
     pub fn has(&self, episode: &Episode, retry_crashed: bool) -> bool {
-        self.results
-            .get(&episode.id())
-            .is_some_and(|r| r.episode == *episode && !(retry_crashed && r.measures().is_none()))
+        self.get(episode).is_some_and(|r| !(retry_crashed && r.measures().is_none()))
     }
 
     /// Adds a result: it is on its way to the disk when this returns.
@@ -82,18 +92,24 @@ impl Store {
         self.lines
             .write_all(line.as_bytes())
             .with_context(|| format!("cannot write to {}", self.dir.display()))?;
-        // Read back as it will be by the next run: the same digits whether resumed or not.
-        let result: EpisodeResult = serde_json::from_str(&line)?;
+        // The same digits whether resumed or not.
+        let result = as_read(&result)?;
         self.results.insert(result.episode.id(), result);
         Ok(())
     }
 
     /// Results of these episodes, in their order.
     pub fn results(&self, plan: &[Episode]) -> Vec<EpisodeResult> {
-        plan.iter()
-            .filter_map(|e| self.results.get(&e.id()).filter(|r| r.episode == *e).cloned())
-            .collect()
+        plan.iter().filter_map(|e| self.get(e).cloned()).collect()
     }
+}
+
+/// A result as the next run reads it.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn as_read(result: &EpisodeResult) -> anyhow::Result<EpisodeResult> {
+    Ok(serde_json::from_str(&serde_json::to_string(result)?)?)
 }
 
 /// All results that lie in a folder, by name. Nothing there is changed: it may be another's.

@@ -71,7 +71,7 @@ fn pairs_are_compared_and_a_gain_is_one_only_if_the_interval_says_so() {
     assert_eq!(good.difference.clusters, 20);
     let change = good.change.unwrap();
     assert!((change.estimate + 0.1).abs() < 1e-12 && (change.high + 0.1).abs() < 1e-9);
-    assert_eq!((good.sign.negative, good.sign.positive), (40, 0));
+    assert_eq!((good.sign.negative, good.sign.positive), (20, 0));
     let same = find(&tables, "all", "good", "completion").effect.clone().unwrap();
     assert_eq!(same.verdict, Verdict::Unclear);
     let row = &tables[0].rows[1];

@@ -27,10 +27,11 @@ pub(super) fn coverage(found: &Found<'_>) -> String {
     }
     format!(
         "<section><h2>Risk and coverage in closed loop</h2><div class=\"card scroll\"><table><thead>\
-         <tr><th>Arm</th><td>frames not corrected, %</td><td>driving score 2.1</td>\
+         <tr><th>Arm</th><td>frames with the steer as it was, %</td><td>driving score 2.1</td>\
          <td>collisions per km</td></tr></thead><tbody>{body}</tbody></table></div>\
-         <p class=\"note\">Arms with other thresholds give more points: \
-         <code>--arms off,calibrated,low=calibrated@low.toml</code>.</p></section>\n"
+         <p class=\"note\">What the correction did to the speed is not in the first column. Arms with \
+         other configurations give more points: \
+         <code>--arms off,calibrated,never=calibrated@never.toml</code>.</p></section>\n"
     )
 }
 

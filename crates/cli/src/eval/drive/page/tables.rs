@@ -2,7 +2,9 @@
 
 use caril_eval::report::interval_plot;
 use caril_eval::stats::Interval;
-use caril_eval::suite::{Arm, Better, Comparison, GroupTable, METRICS, Metric, Row, Verdict};
+use caril_eval::suite::{
+    Arm, Better, Comparison, Effect, GroupTable, METRICS, Metric, Row, Verdict,
+};
 
 use super::Found;
 use crate::report::html::{escape, num, opt};
@@ -27,12 +29,9 @@ pub(super) fn verdicts(found: &Found<'_>) -> String {
                 .iter()
                 .filter_map(|name| {
                     let effect = find(row, name)?.effect.as_ref()?;
-                    let change = effect.change.as_ref()?;
-                    let title = metric(name)?.title;
+                    let metric = metric(name)?;
                     (effect.verdict != Verdict::Unclear).then(|| {
-                        let [e, l, h] =
-                            [change.estimate, change.low, change.high].map(|v| num(100.0 * v, 0));
-                        (effect.verdict, format!("{title} {e} % [{l}, {h}]"))
+                        (effect.verdict, format!("{} {}", metric.title, size(effect, metric)))
                     })
                 })
                 .collect();
@@ -41,7 +40,10 @@ pub(super) fn verdicts(found: &Found<'_>) -> String {
                 (true, false) => ("good", "better than off"),
                 (false, true) => ("bad", "worse than off"),
                 (true, true) => ("fair", "better and worse than off"),
-                (false, false) => ("fair", "no different from off, as far as these drives tell"),
+                (false, false) if row.metrics.iter().any(|m| m.effect.is_some()) => {
+                    ("fair", "no different from off, as far as these drives tell")
+                }
+                (false, false) => ("fair", "not compared, for off was not driven"),
             };
             let said: Vec<String> = claims.into_iter().map(|c| c.1).collect();
             let said =
@@ -54,6 +56,16 @@ pub(super) fn verdicts(found: &Found<'_>) -> String {
         }
     }
     html
+}
+
+/// How much an arm differs, in per cent where that has a meaning, with its interval.
+fn size(effect: &Effect, metric: &Metric) -> String {
+    let (i, factor, decimals, unit) = match &effect.change {
+        Some(change) => (change, 100.0, 0, "%"),
+        None => (&effect.difference, 1.0, metric.decimals, metric.unit),
+    };
+    let [e, l, h] = [i.estimate, i.low, i.high].map(|v| num(factor * v, decimals));
+    format!("{e} {unit} [{l}, {h}]").replace("  ", " ")
 }
 
 /// Published means with / without correction: Fréchet, DTW, area, curve length.
@@ -116,8 +128,12 @@ pub(super) fn sections(found: &Found<'_>) -> String {
         html += &section(table);
         let of = |t: &&GroupTable| t.suite == table.suite && t.is_cell;
         let cells: Vec<&GroupTable> = found.tables.iter().filter(of).collect();
-        let mine = |t: &&&GroupTable| {
-            t.name.strip_prefix(&table.name).is_some_and(|rest| rest.starts_with(' '))
+        // A suite of one group has no table for it beside that of all.
+        let groups = |t: &GroupTable| t.suite == table.suite && !t.is_cell && t.name != "all";
+        let grouped = found.tables.iter().any(groups);
+        let mine = |t: &&&GroupTable| match table.name.as_str() {
+            "all" => !grouped,
+            group => t.name.strip_prefix(group).is_some_and(|rest| rest.starts_with(' ')),
         };
         let own: Vec<&GroupTable> = cells.iter().filter(mine).copied().collect();
         html += &plots_of_cells(&own);
@@ -181,20 +197,7 @@ fn cell(metric: &Metric, comparison: Option<&Comparison>) -> String {
                 Verdict::Worse => "var(--bad)",
                 Verdict::Different | Verdict::Unclear => "var(--soft)",
             };
-            let text = match &e.change {
-                Some(c) => format!(
-                    "{} % [{}, {}]",
-                    num(100.0 * c.estimate, 0),
-                    num(100.0 * c.low, 0),
-                    num(100.0 * c.high, 0)
-                ),
-                None => format!(
-                    "{} [{}, {}]",
-                    num(e.difference.estimate, n),
-                    num(e.difference.low, n),
-                    num(e.difference.high, n)
-                ),
-            };
+            let text = size(e, metric);
             (colour, format!("<br><small style=\"color:{colour}\">{text}</small>"))
         }
         _ => ("inherit", String::new()),

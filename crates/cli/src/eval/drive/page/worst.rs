@@ -50,6 +50,13 @@ fn episode(
     let card = role.pack.as_deref().map(scenario::load_card).transpose()?;
     // Once to know the moments, once more to keep their pictures: drives repeat to the bit.
     let before = stage.drive(e, &role, BTreeSet::new(), None)?;
+    if result.step_hash() != Some(before.step_hash.as_str()) {
+        return Ok(format!(
+            "<h3>{}</h3><p class=\"note\">This build, or this machine, drives it otherwise than it \
+             was driven: no pictures.</p>",
+            escape(&e.id())
+        ));
+    }
     let wanted: BTreeSet<FrameId> =
         report::least_confident(&before.steps, MOMENTS).into_iter().collect();
     let drive = stage.drive(e, &role, wanted.clone(), None)?;
