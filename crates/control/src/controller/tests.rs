@@ -52,6 +52,16 @@ fn driven(n: u64) -> Controller {
 }
 
 #[test]
+fn the_policy_is_told_the_last_known_speed_where_the_frame_tells_none() {
+    let c = driven(10);
+    for (told, shown) in [(7.0, 7.0), (-100.0, -100.0), (100.1, 5.0), (f32::NAN, 5.0)] {
+        let ego = EgoState { speed_mps: told, accel_mps2: 1.5, ..EgoState::default() };
+        let expected = EgoState { speed_mps: shown, ..ego };
+        assert_eq!(c.ego_for_policy(&ego), expected, "{told}");
+    }
+}
+
+#[test]
 fn a_steer_scale_or_configuration_that_makes_no_sense_is_refused() {
     for scale in [0.0, -0.1, 1.01, f32::NAN, f32::INFINITY] {
         let error = Controller::new(Config::default(), Calibration::default(), scale).unwrap_err();
