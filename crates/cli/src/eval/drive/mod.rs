@@ -166,7 +166,10 @@ pub fn run(args: &DriveArgs) -> anyhow::Result<Exit> {
     }
     if !open.is_empty() {
         same_drives(&store.results(&whole), &facts, &dir)?;
-        store.begin(&facts)?;
+    }
+    // A shard without an episode is a part of the whole as well.
+    store.begin(&facts)?;
+    if !open.is_empty() {
         say!("{}", estimate::sentence(&open, &facts.roles, jobs)?);
         let mut progress = estimate::Progress::start(open.len());
         pool::drive_all(pairs(open), &facts.roles, jobs, &stop, &mut |result| {
